@@ -1,0 +1,59 @@
+/** An apt repository of the host's packages: Debian's, Prosody's or Jitsi's own, or a mirror of it. */
+export interface Source {
+  uri: string;
+  suite: string;
+  /** Separated by blanks; empty for a flat repository, whose suite ends in `/`. */
+  components: string;
+  /** Armoured public key; `''` takes the key that the project ships in `common/keyrings`, for Debian its own. */
+  key: string;
+}
+
+/** What every role needs to know. */
+export interface CommonValues {
+  /** Networks that may reach SSH from outside, IPv4 or IPv6 CIDR. */
+  adminCidrs: string[];
+  /** OpenSSH public keys of people, one line each. */
+  adminSshKeys: string[];
+  /** The private network, IPv4 CIDR, e.g. 10.10.0.0/16. */
+  networkCidr: string;
+  packageSources: { debian?: Source; prosody: Source; jitsi: Source };
+  /** Where the host's own checks report a failure. */
+  alertWebhook?: string;
+  alertEmail?: string;
+}
+
+export interface JitsiValues extends CommonValues {
+  /** 1 or higher. */
+  shard: number;
+  domain: string;
+  letsEncryptEmail: string;
+  appId: string;
+  appOrigins: string[];
+  appUrl: string;
+  webhookUrl: string;
+  jvbOnJitsiHost: boolean;
+  turnOnPort443: boolean;
+  moderatorsMayGrant: boolean;
+  jwtRotationWindowHours: number;
+  recordingStart: 'first-moderator' | 'first-two-occupants' | 'first-person' | 'command';
+  moderatorsMayRecord: boolean;
+  jigasi?: { sipAccount: string };
+  relays: boolean;
+}
+
+export interface RecorderValues extends CommonValues {
+  /** The shards whose lessons it records; it joins the brewery of each. */
+  shards: { domain: string; jitsiAddress: string }[];
+  /** Recordings at a time on one host, 1 or more. */
+  instances: number;
+  store: { endpoint: string; region: string; bucket: string; prefix: string };
+  webhookUrl: string;
+  drainWaitMinutes: number;
+}
+
+export interface BridgeValues extends CommonValues {
+  shard: number;
+  domain: string;
+  jitsiAddress: string;
+  relays: boolean;
+}
