@@ -24,6 +24,9 @@ export function globPattern(glob: string): RegExp {
   return new RegExp(`^${pattern}$`, 's');
 }
 
+/** Top folders of a machine; whatever else lies in a role's folder is the project's own. */
+const hostFolders = ['etc', 'home', 'opt', 'root', 'srv', 'usr', 'var'];
+
 function walk(folder: string, below: string): string[] {
   return readdirSync(join(folder, below), { withFileTypes: true })
     .flatMap((entry) => {
@@ -35,8 +38,8 @@ function walk(folder: string, below: string): string[] {
 }
 
 /**
- * Reads a folder that mirrors the machine (`FOLDER/etc/…`, `FOLDER/usr/…`) into host files. Files that lie
- * directly in the folder are the project's own (TypeScript) and are left out.
+ * Reads a folder that mirrors the machine (`FOLDER/etc/…`, `FOLDER/usr/…`) into host files. Everything
+ * else in it (TypeScript, notes) is left out.
  *
  * @param folder absolute path, e.g. `join(__dirname, 'jitsi')`
  * @param values for `{{name}}`; `__domain__` in a file's path is replaced by `values.domain`
@@ -53,8 +56,8 @@ export function roleFiles(
   const files: Record<string, HostFile> = {};
   const used = new Set<string>();
   const matched = new Set<string>();
-  const tops = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  for (const relative of tops.flatMap((entry) => walk(folder, entry.name))) {
+  const tops = readdirSync(folder).filter((name) => hostFolders.includes(name));
+  for (const relative of tops.flatMap((top) => walk(folder, top))) {
     const source = posix.join(folder.split(/[\\/]/).at(-1)!, relative);
     if (relative.includes('__domain__')) used.add('domain');
     const path = '/' + fillTemplate(relative.replaceAll('__domain__', '{{domain}}'), values, source);
