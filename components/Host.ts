@@ -1,0 +1,203 @@
+import * as command from '@pulumi/command';
+import * as hcloud from '@pulumi/hcloud';
+import * as pulumi from '@pulumi/pulumi';
+import { planDigest, planManifest, planText, type HostPlan, type Role } from '../cloud-init/host-plan';
+import { bootGeneration, userData } from '../cloud-init/user-data';
+import { privateAddress } from './names';
+import type { PlatformCa } from './PlatformCa';
+import type { PlatformNetwork } from './PlatformNetwork';
+import type { KeyPair, SshAccess } from './SshAccess';
+
+/** What all hosts of a platform share. */
+export interface Platform {
+  location: string;
+  /** Image of new hosts. */
+  hostImage: string;
+  networkCidr: string;
+  network: PlatformNetwork;
+  access: SshAccess;
+  /** The authority that every host trusts. */
+  ca: PlatformCa;
+  /** Labels of every resource. */
+  labels: Record<string, string>;
+}
+
+export interface HostArgs {
+  platform: Platform;
+  role: Role;
+  serverType: string;
+  plan: HostPlan;
+  /**
+   * How a later plan reaches the host: `whole` over SSH, so that its preview shows every file; or `digest`, for
+   * pools: the text stands once, at the Jitsi host, and each host fetches it from there.
+   */
+  planBy: 'whole' | 'digest';
+  /** Public domain that the host serves or belongs to. */
+  domain: string;
+  /** The host's SSH key, which user data carries. */
+  hostKey: KeyPair;
+  /** Secrets by file name, as `cloud-init/host-plan.ts` lists them for the role; CA and deploy keys are added. */
+  secrets: Record<string, pulumi.Input<string>>;
+  /** Kept addresses; without them the server gets addresses that go with it. */
+  addresses?: { ipv4: hcloud.PrimaryIp; ipv6: hcloud.PrimaryIp };
+  placementGroupId?: pulumi.Input<number>;
+  /** Refuses deletion and rebuild, at Hetzner and already in the preview. */
+  protect: boolean;
+  /** Replaces the server instead of changing its type in place; for hosts that keep nothing. */
+  replaceOnServerType?: boolean;
+  /** Must be there before the server. */
+  serverAfter?: pulumi.Input<pulumi.Resource[]>;
+  /** Must have run before the host is converged, e.g. what puts a powered-off server on again. */
+  convergeAfter?: (server: hcloud.Server) => pulumi.Resource[];
+}
+
+/** A host whose server runs an older boot than the program would make. */
+export interface PendingRebuild {
+  host: string;
+  bootedWith: string;
+  current: string;
+}
+
+/**
+ * Inputs of a living server that this program never changes. Each of them would replace the server, and with it
+ * the lessons on it: `userData` for one byte of cloud-init, `image` for a new release, `sshKeys` for a new admin.
+ * Files and keys reach a living host by converge instead; what only a boot can change is shown as a pending
+ * rebuild, by the label that was set when the server was made or rebuilt.
+ */
+const frozenInputs = ['userData', 'image', 'sshKeys', 'labels["boot-generation"]'];
+
+/** One server: addresses, pinned SSH key, first boot, secrets, and converge for every later change. */
+export class Host extends pulumi.ComponentResource {
+  readonly hostName: string;
+  readonly role: Role;
+  readonly server: hcloud.Server;
+  readonly publicAddress: pulumi.Output<string>;
+  readonly publicAddress6: pulumi.Output<string>;
+  readonly privateAddress: string;
+  readonly connection: command.types.input.remote.ConnectionArgs;
+  /** Has run when the host does its work. */
+  readonly converge: command.remote.Command;
+  /** What the stack's outputs say of the host. */
+  readonly summary: Record<
+    'name' | 'role' | 'privateAddress' | 'publicAddress' | 'publicAddress6',
+    pulumi.Input<string>
+  >;
+  readonly pendingRebuild: pulumi.Output<PendingRebuild | undefined>;
+
+  constructor(name: string, args: HostArgs, opts?: pulumi.ComponentResourceOptions) {
+    super('lesson-platform:index:Host', name, {}, opts);
+    const { platform, role, plan, hostKey } = args;
+    const { access } = platform;
+    const parent = { parent: this };
+    this.hostName = name;
+    this.role = role;
+    this.privateAddress = privateAddress(platform.networkCidr, name);
+    const generation = bootGeneration(plan, platform.hostImage);
+
+    this.server = new hcloud.Server(
+      name,
+      {
+        name,
+        serverType: args.serverType,
+        image: platform.hostImage,
+        location: platform.location,
+        sshKeys: access.sshKeyIds,
+        userData: pulumi.secret(
+          pulumi
+            .all([hostKey.privateKey, hostKey.publicKey, access.deployKeys])
+            .apply(([hostKeyPrivate, hostKeyPublic, deployKeys]) =>
+              userData(
+                plan,
+                {
+                  name,
+                  role,
+                  privateAddress: this.privateAddress,
+                  domain: args.domain,
+                  image: platform.hostImage,
+                },
+                { hostKeyPrivate, hostKeyPublic, authorizedKeys: deployKeys.split('\n') },
+              ),
+            ),
+        ),
+        publicNets: [
+          {
+            ipv4Enabled: true,
+            ipv6Enabled: true,
+            ...(args.addresses && {
+              ipv4: args.addresses.ipv4.id.apply(Number),
+              ipv6: args.addresses.ipv6.id.apply(Number),
+            }),
+          },
+        ],
+        // An empty list of aliases keeps the provider from attaching the network anew at every up.
+        networks: [{ subnetId: platform.network.subnet.id, ip: this.privateAddress, aliasIps: [] }],
+        firewallIds: [platform.network.firewalls[role].id.apply(Number)],
+        placementGroupId: args.placementGroupId,
+        labels: { ...platform.labels, role, 'boot-generation': generation },
+        keepDisk: true,
+        deleteProtection: args.protect,
+        rebuildProtection: args.protect,
+        shutdownBeforeDeletion: true,
+      },
+      {
+        ...parent,
+        protect: args.protect,
+        ignoreChanges: frozenInputs,
+        deleteBeforeReplace: true,
+        ...(args.replaceOnServerType && { replaceOnChanges: ['serverType'] }),
+        dependsOn: args.serverAfter,
+      },
+    );
+    this.publicAddress = this.server.ipv4Address;
+    this.publicAddress6 = this.server.ipv6Address;
+    this.connection = access.connection(this, hostKey.publicKey);
+    const bootedWith = this.server.labels.apply((labels) => labels?.['boot-generation'] ?? 'unknown');
+    this.pendingRebuild = bootedWith.apply((booted) =>
+      booted === generation ? undefined : { host: name, bootedWith: booted, current: generation },
+    );
+
+    const secrets = new command.remote.Command(
+      `${name}-secrets`,
+      {
+        connection: this.connection,
+        create: 'platform-secrets',
+        stdin: pulumi.secret(
+          pulumi.jsonStringify({
+            ...args.secrets,
+            'ca-certificate': platform.ca.certificate,
+            'deploy-keys': access.deployKeys,
+          }),
+        ),
+        triggers: [this.server.id],
+        logging: 'none',
+        addPreviousOutputInEnv: false,
+      },
+      { ...parent, dependsOn: args.convergeAfter?.(this.server) ?? [] },
+    );
+    // A rebuilt server keeps its id: the generation makes its converge run again.
+    const apply = pulumi.interpolate`platform-apply --generation ${bootedWith}`;
+    this.converge = new command.remote.Command(
+      `${name}-converge`,
+      {
+        connection: this.connection,
+        ...(args.planBy === 'whole'
+          ? { create: apply, stdin: planText(plan) }
+          : {
+              create: pulumi.interpolate`${apply} --fetch ${planDigest(plan)}`,
+              stdin: `${JSON.stringify(planManifest(plan), null, 2)}\n`,
+            }),
+        triggers: [this.server.id],
+        addPreviousOutputInEnv: false,
+      },
+      { ...parent, dependsOn: [secrets] },
+    );
+    this.summary = {
+      name,
+      role,
+      publicAddress: this.publicAddress,
+      publicAddress6: this.publicAddress6,
+      privateAddress: this.privateAddress,
+    };
+    this.registerOutputs({ publicAddress: this.publicAddress, privateAddress: this.privateAddress });
+  }
+}

@@ -1,0 +1,192 @@
+import * as command from '@pulumi/command';
+import * as hcloud from '@pulumi/hcloud';
+import * as pulumi from '@pulumi/pulumi';
+import { planText, type HostPlan } from '../cloud-init/host-plan';
+import { DomainRecords, type DnsProvider } from './DomainRecords';
+import { Host, type Platform } from './Host';
+import { jitsiName } from './names';
+import type { RecorderAccounts } from './RecorderAccounts';
+import { keyPair } from './SshAccess';
+import { randomSecret, type TokenAuth } from './TokenAuth';
+
+export interface JitsiHostArgs {
+  platform: Platform;
+  /** Number of the shard, 1 or more. */
+  shard: number;
+  /** The shard's domain. */
+  domain: string;
+  dns: DnsProvider;
+  serverType: string;
+  plan: HostPlan;
+  tokenAuth: TokenAuth;
+  /** Names beside the domain that lead to the host, e.g. `turn.meet.school.example`. */
+  furtherNames: string[];
+  /** Accounts of the recorders, which are the same on every shard. */
+  recorderAccounts: RecorderAccounts;
+  /** Password of the telephone gateway's SIP account; without one there is no gateway. */
+  sipPassword?: pulumi.Output<string>;
+  protect: boolean;
+}
+
+/**
+ * The server of one shard: Prosody, Jicofo, web client, TURN and, unless switched off, a bridge. Its addresses
+ * outlive it; DNS leads to them before it boots, since Let's Encrypt asks at once.
+ */
+export class JitsiHost extends pulumi.ComponentResource {
+  readonly host: Host;
+  readonly domain: string;
+  /** Password of the bridges of this shard. */
+  readonly bridgePassword: pulumi.Output<string>;
+
+  constructor(args: JitsiHostArgs, opts?: pulumi.ComponentResourceOptions) {
+    const name = jitsiName(args.shard);
+    super('lesson-platform:index:JitsiHost', name, {}, opts);
+    const { platform, domain, protect, tokenAuth } = args;
+    const parent = { parent: this };
+    this.domain = domain;
+
+    const address = (type: 'ipv4' | 'ipv6'): hcloud.PrimaryIp =>
+      new hcloud.PrimaryIp(
+        `${name}-${type}`,
+        {
+          name: `${pulumi.getStack()}-${name}-${type}`,
+          type,
+          location: platform.location,
+          autoDelete: false,
+          deleteProtection: protect,
+          labels: platform.labels,
+        },
+        { ...parent, protect, deleteBeforeReplace: true },
+      );
+    const addresses = { ipv4: address('ipv4'), ipv6: address('ipv6') };
+    const reverseNames = Object.entries(addresses).map(
+      ([type, ip]) =>
+        new hcloud.Rdns(
+          `${name}-rdns-${type}`,
+          { primaryIpId: ip.id.apply(Number), ipAddress: ip.ipAddress, dnsPtr: domain },
+          parent,
+        ),
+    );
+    const records = new DomainRecords(
+      `${name}-records`,
+      {
+        dns: args.dns,
+        names: [domain, ...args.furtherNames],
+        ipv4: addresses.ipv4.ipAddress,
+        ipv6: addresses.ipv6.ipAddress,
+      },
+      parent,
+    );
+
+    const password = (account: string): pulumi.Output<string> => randomSecret(`${name}-${account}`, this);
+    this.bridgePassword = password('xmpp-jvb-password');
+    const xmpp = platform.ca.issue(`${name}-xmpp`, [`auth.${domain}`, domain], this);
+    const fallback = platform.ca.issue(`${name}-fallback`, [domain, ...args.furtherNames], this);
+
+    this.host = new Host(
+      name,
+      {
+        platform,
+        role: 'jitsi',
+        serverType: args.serverType,
+        plan: args.plan,
+        planBy: 'whole',
+        domain,
+        hostKey: keyPair(`${name}-host-key`, parent),
+        secrets: {
+          'jwt-secret': tokenAuth.jwtSecret,
+          'jwt-secret-previous': tokenAuth.previousJwtSecret,
+          'webhook-secret': tokenAuth.webhookSecret,
+          'turn-secret': password('turn-secret'),
+          'xmpp-focus-password': password('xmpp-focus-password'),
+          'xmpp-jvb-password': this.bridgePassword,
+          ...args.recorderAccounts.passwords,
+          ...(args.sipPassword && {
+            'xmpp-jigasi-password': password('xmpp-jigasi-password'),
+            'sip-password': args.sipPassword,
+          }),
+          'xmpp-certificate': xmpp.certificate,
+          'xmpp-key': xmpp.privateKey,
+          'fallback-certificate': fallback.certificate,
+          'fallback-key': fallback.privateKey,
+        },
+        addresses,
+        protect,
+        serverAfter: [...records.records, ...reverseNames],
+        convergeAfter: (server) => [this.#powerOn(name, server)],
+      },
+      parent,
+    );
+    this.registerOutputs({ domain });
+  }
+
+  /**
+   * A command that runs on this host, for a pool of other hosts: again when its text changes or the host is new.
+   *
+   * @param dependsOn what must be there before, and stay until its `delete` has run
+   */
+  control(
+    name: string,
+    run: { create: string; stdin?: string; delete?: pulumi.Input<string>; triggers?: pulumi.Input<string>[] },
+    opts: { parent: pulumi.Resource; dependsOn?: pulumi.Resource[] },
+  ): command.remote.Command {
+    return new command.remote.Command(
+      name,
+      {
+        connection: this.host.connection,
+        addPreviousOutputInEnv: false,
+        triggers: [this.host.server.id],
+        ...run,
+      },
+      { parent: opts.parent, dependsOn: [this.host.converge, ...(opts.dependsOn ?? [])] },
+    );
+  }
+
+  /** Keeps a pool's host plan on this host, from which the pool's hosts fetch it: its text stands once in the state. */
+  keepPlan(name: string, plan: HostPlan, parent: pulumi.Resource): command.remote.Command {
+    return this.control(
+      name,
+      { create: `platform-plan-store ${plan.role}`, stdin: planText(plan) },
+      { parent },
+    );
+  }
+
+  /**
+   * Drains a host before it goes. The call is made to this host and not to the one that goes, so that a dead one
+   * never blocks and no key of it is needed; the server's id tells a rebuilt host from the one that is meant.
+   *
+   * @param needs all that a running recording or lesson needs until the drain has ended
+   */
+  drain(host: Host, needs: pulumi.Resource[]): command.remote.Command {
+    return this.control(
+      `${host.hostName}-drain`,
+      {
+        create: 'true',
+        delete: pulumi.interpolate`platform-drain ${host.hostName} ${host.server.id}`,
+        triggers: [host.server.id],
+      },
+      { parent: host, dependsOn: [host.converge, ...needs] },
+    );
+  }
+
+  /** A changed server type leaves the server off, and nothing of the provider's puts it on again. */
+  #powerOn(name: string, server: hcloud.Server): command.local.Command {
+    const token = new pulumi.Config('hcloud').getSecret('token');
+    return new command.local.Command(
+      `${name}-power-on`,
+      {
+        // Run by Node itself: a shell is not the same on every machine that runs this program.
+        interpreter: ['node'],
+        create: 'operations/power-on.mjs',
+        environment: {
+          SERVER_ID: server.id,
+          SERVER_TYPE: server.serverType,
+          ...(token && { HCLOUD_TOKEN: token }),
+        },
+        logging: 'stderr',
+        addPreviousOutputInEnv: false,
+      },
+      { parent: this },
+    );
+  }
+}
