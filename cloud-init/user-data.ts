@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { HostPlan, Role } from './host-plan';
+import { gzipSync } from 'node:zlib';
+import { planText, type HostPlan, type Role } from './host-plan';
 
 /** What a host is told about itself; it lies in `/etc/platform/host.json`. */
 export interface HostValues {
@@ -8,7 +9,7 @@ export interface HostValues {
   role: Role;
   privateAddress: string;
   domain: string;
-  /** The image that the server was made from, e.g. `debian-12`. */
+  /** The image that the server is made from, e.g. `debian-12`. */
   image: string;
 }
 
@@ -17,20 +18,175 @@ export interface HostAccess {
   /** The host's own SSH key, Ed25519 in OpenSSH's format: the one secret in user data. */
   hostKeyPrivate: string;
   hostKeyPublic: string;
-  /** Public keys for root: the deploy key and the admins'. */
+  /** Public keys for root: the stack's deploy key and the admins'. */
   authorizedKeys: string[];
 }
 
-/** The service's limit for user data. */
+/** The service's limit for user data, in bytes. */
 export const USER_DATA_LIMIT = 32 * 1024;
 
-/** User data, `#cloud-config`, at most 32 KiB. */
-export function userData(plan: HostPlan, host: HostValues, access: HostAccess): string {
-  const lines = { plan: plan.role, host: host.name, keys: access.authorizedKeys.length };
-  return `#cloud-config\n${JSON.stringify(lines)}\n`;
+/**
+ * The programs that a host needs to take its secrets and its plan over SSH. They travel in user data; everything
+ * else comes with the plan, converge included.
+ */
+const BOOT_PROGRAMS = ['/usr/local/sbin/platform-apply', '/usr/local/sbin/platform-secrets'];
+
+// Run at every boot, before anything else: user data with the host's key can be read at this address by any
+// process. Without nft nobody may reach it; cloud-init has read what it needs by then.
+const LOCK_METADATA =
+  "nft 'table inet platform_metadata { chain output { type filter hook output priority 0; " +
+  "ip daddr 169.254.169.254 meta skuid != 0 reject; }; }' || ip route replace prohibit 169.254.169.254/32";
+
+const START_STORED_PLAN = ['/usr/local/sbin/platform-apply', '--stored', '--no-wait'];
+
+interface WrittenFile {
+  path: string;
+  mode: string;
+  content: string;
 }
 
-/** 12 hex characters that change only when what converge cannot change does: the boot skeleton and the image. */
+/** User data with an account of it: what it carries, and the size of each part in bytes. */
+export interface DescribedUserData {
+  text: string;
+  bytes: number;
+  parts: Record<string, number>;
+}
+
+// JSON's strings are YAML's double-quoted scalars, so nothing in a value can break out of its place.
+const scalar = (value: string) => JSON.stringify(value);
+
+function block(text: string, indent: string): string {
+  return `|\n${text
+    .trimEnd()
+    .split('\n')
+    .map((line) => `${indent}${line}`)
+    .join('\n')}`;
+}
+
+function writeFile({ path, mode, content }: WrittenFile): string {
+  const packed = gzipSync(Buffer.from(content), { level: 9 });
+  // Byte 9 of the header names the operating system that packed it; user data must not depend on that.
+  packed[9] = 255;
+  const plain = content.length < 1200;
+  return [
+    `  - path: ${path}`,
+    `    permissions: '${mode}'`,
+    ...(plain ? [] : ['    encoding: gz+b64']),
+    `    content: ${plain ? block(content, '      ') : packed.toString('base64')}`,
+  ].join('\n');
+}
+
+function bootProgram(plan: HostPlan, path: string): WrittenFile {
+  const file = plan.files[path];
+  if (!file)
+    throw new Error(`host plan of the role ${plan.role}: ${path} is missing; cannot boot a host without it`);
+  return { path, mode: file.mode, content: file.content };
+}
+
+function bootFiles(plan: HostPlan, host: HostValues): WrittenFile[] {
+  const { name, role, privateAddress, domain } = host;
+  const facts = { name, role, privateAddress, domain, bootGeneration: bootGeneration(plan, host.image) };
+  return [
+    { path: '/etc/platform/host.json', mode: '0644', content: JSON.stringify(facts, null, 2) + '\n' },
+    ...BOOT_PROGRAMS.map((path) => bootProgram(plan, path)),
+  ];
+}
+
+function cloudConfig(
+  host: HostValues,
+  access: HostAccess,
+  files: WrittenFile[],
+  runs: string[][],
+): DescribedUserData {
+  const parts: Record<string, number> = {};
+  const note = (name: string, text: string) => {
+    parts[name] = Buffer.byteLength(text);
+    return text;
+  };
+  const text = [
+    note('bootcmd', `#cloud-config\nbootcmd:\n  - ${scalar(LOCK_METADATA)}`),
+    note(
+      'keys',
+      [
+        `hostname: ${scalar(host.name)}`,
+        'users: []',
+        'disable_root: false',
+        'ssh_pwauth: false',
+        'ssh_deletekeys: true',
+        'ssh_keys:',
+        `  ed25519_private: ${block(access.hostKeyPrivate, '    ')}`,
+        `  ed25519_public: ${scalar(access.hostKeyPublic.trim())}`,
+        'ssh_authorized_keys:',
+        ...access.authorizedKeys.map((key) => `  - ${scalar(key.trim())}`),
+      ].join('\n'),
+    ),
+    'write_files:',
+    ...files.map((file) => note(file.path, writeFile(file))),
+    ...(runs.length > 0 ? ['runcmd:', ...runs.map((run) => `  - [${run.map(scalar).join(', ')}]`)] : []),
+    '',
+  ].join('\n');
+  return { text, bytes: Buffer.byteLength(text), parts };
+}
+
+/**
+ * A host's user data as `describedUserData` makes it; see there for what it carries.
+ *
+ * @throws Error when it is larger than 32 KiB, naming the size and the largest parts, or for keys that are none
+ */
+export function userData(plan: HostPlan, host: HostValues, access: HostAccess): string {
+  return describedUserData(plan, host, access).text;
+}
+
+/**
+ * Makes user data: the metadata service is closed to all but root first, then the pinned host key, the keys that
+ * may enter, what the host is told about itself and the programs that take a plan and secrets over SSH.
+ *
+ * The host plan travels along when the role has one host only and both fit; then packages install before the
+ * first contact. A pool's hosts do without: the state would hold the same plan once for each of them.
+ */
+export function describedUserData(plan: HostPlan, host: HostValues, access: HostAccess): DescribedUserData {
+  if (host.role !== plan.role)
+    throw new Error(`${host.name} is a ${host.role}, the host plan is for a ${plan.role}`);
+  if (!access.hostKeyPrivate.startsWith('-----BEGIN OPENSSH PRIVATE KEY-----')) {
+    throw new Error(
+      `${host.name}: the host key is not in OpenSSH's format; expected -----BEGIN OPENSSH PRIVATE KEY-----`,
+    );
+  }
+  if (access.authorizedKeys.length === 0)
+    throw new Error(`${host.name}: no authorized key; nobody could enter`);
+  for (const key of access.authorizedKeys) {
+    if (!/^[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\r\n]*)?$/.test(key.trim())) {
+      throw new Error(`${host.name}: "${key}" is not an OpenSSH public key, e.g. ssh-ed25519 AAAA… name`);
+    }
+  }
+  const files = bootFiles(plan, host);
+  const withoutPlan = cloudConfig(host, access, files, []);
+  if (plan.role === 'jitsi' || plan.role === 'app') {
+    const first = { path: '/var/lib/platform/host-plan.json', mode: '0644', content: planText(plan) };
+    const withPlan = cloudConfig(host, access, [...files, first], [START_STORED_PLAN]);
+    if (withPlan.bytes <= USER_DATA_LIMIT) return withPlan;
+  }
+  if (withoutPlan.bytes > USER_DATA_LIMIT) {
+    const largest = Object.entries(withoutPlan.parts)
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, 3)
+      .map(([name, bytes]) => `${name} ${bytes}`);
+    throw new Error(
+      `user data of ${host.name} is ${withoutPlan.bytes} bytes, at most ${USER_DATA_LIMIT} are allowed; ` +
+        `largest parts in bytes: ${largest.join(', ')}`,
+    );
+  }
+  return withoutPlan;
+}
+
+/**
+ * 12 hex characters that change only when something changes that converge cannot change on a living host: what
+ * runs at every boot, or the image. A host reports the generation that it booted with; an older one than this
+ * means that a rebuild is pending.
+ */
 export function bootGeneration(plan: HostPlan, image: string): string {
-  return createHash('sha256').update(`${plan.format} ${image}`).digest('hex').slice(0, 12);
+  return createHash('sha256')
+    .update(JSON.stringify([plan.format, image, LOCK_METADATA]))
+    .digest('hex')
+    .slice(0, 12);
 }

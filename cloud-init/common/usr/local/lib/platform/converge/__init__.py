@@ -1,0 +1,1 @@
+"""Makes a host what its host plan says. Entry: /usr/local/sbin/platform-converge."""
