@@ -1,0 +1,270 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { inNetwork, nextPublicIp } from '../addresses';
+import type { Cloud } from '../cloud';
+import { ApiError, invalidInput } from '../errors';
+import { findByIdOrName, hostName, id, idOrName, labels, name, orNull, parseBody } from '../input';
+import type { Routes } from '../routes';
+import type { PrimaryIpRecord, ServerRecord, State } from '../state';
+import { actionView } from '../actions';
+import { locationNamed, locations } from './catalogue';
+import {
+  began,
+  changeProtection,
+  existing,
+  newRecord,
+  refuseProtected,
+  refuseTakenName,
+  serveKind,
+  wanted,
+} from './kind';
+import { machineOf } from './machine';
+
+const create = z.strictObject({
+  name,
+  type: z.enum(['ipv4', 'ipv6']),
+  location: idOrName.optional(),
+  assignee_type: z.literal('server').optional(),
+  assignee_id: orNull(id),
+  auto_delete: z.boolean().optional(),
+  labels: labels.optional(),
+});
+const assign = z.strictObject({ assignee_id: id, assignee_type: z.literal('server') });
+
+export const changeDnsPtr = z.strictObject({
+  ip: z.string().refine((text) => isIP(text) !== 0, 'not an IP address'),
+  dns_ptr: hostName.nullable(),
+});
+
+/** Primary IPs: public addresses that can outlive their server. */
+export function primaryIpRoutes(routes: Routes, cloud: Cloud): void {
+  const { state } = cloud.store;
+  const records = state.primaryIps;
+  const kind = {
+    plural: 'primary_ips',
+    type: 'primary_ip' as const,
+    records,
+    view: primaryIpView,
+    filters: { ip: (ip: PrimaryIpRecord, addresses: string[]) => addresses.includes(ip.ip) },
+    changeable: { auto_delete: z.boolean().optional() },
+    change: (ip: PrimaryIpRecord, fields: { auto_delete?: boolean }) => {
+      ip.autoDelete = fields.auto_delete ?? ip.autoDelete;
+    },
+    refuseDelete: (ip: PrimaryIpRecord) => {
+      refuseProtected('primary IP', ip);
+      if (ip.assignee !== null) {
+        throw new ApiError(
+          'must_be_unassigned',
+          `primary IP ${ip.id} is still assigned to server ${ip.assignee}`,
+        );
+      }
+    },
+  };
+  serveKind<PrimaryIpRecord>(routes, cloud, kind);
+
+  const settle = async (args: { server: number }) => {
+    const server = state.servers.get(args.server);
+    if (server) await cloud.driver.networksChanged(machineOf(server, state));
+  };
+  const moved = cloud.actions.define<{ ip: number; server: number }>('primary_ip/assign', {
+    command: 'assign_primary_ip',
+    settle,
+    apply: (args) => {
+      const ip = records.get(args.ip);
+      if (ip) ip.assignee = args.server;
+    },
+  });
+  const left = cloud.actions.define<{ ip: number; server: number }>('primary_ip/unassign', {
+    command: 'unassign_primary_ip',
+    settle,
+    apply: (args) => {
+      const ip = records.get(args.ip);
+      if (ip) ip.assignee = null;
+    },
+  });
+  const onServer = (serverId: number, ip: PrimaryIpRecord) => [
+    { type: 'server', id: serverId } as const,
+    { type: 'primary_ip', id: ip.id } as const,
+  ];
+
+  routes.post('/primary_ips', ({ body }) => {
+    const given = parseBody(create, body);
+    refuseTakenName(records, 'primary IP', given.name);
+    const server =
+      given.assignee_id === undefined ? undefined : existing(state.servers, 'server', given.assignee_id);
+    const location = server
+      ? locationNamed(server.location)
+      : findByIdOrName(
+          locations,
+          given.location ?? fail('location', 'needed without an assignee, e.g. fsn1'),
+        );
+    if (!location) throw invalidInput('location', `'${given.location}' is no location, e.g. fsn1`);
+    if (server) refuseAssign(server, given.type, cloud);
+    const ip = addPrimaryIp(cloud, { ...newRecord(cloud, given), type: given.type, location: location.name });
+    ip.autoDelete = given.auto_delete ?? false;
+    const action = server && moved(onServer(server.id, ip), { ip: ip.id, server: server.id });
+    return {
+      status: 201,
+      body: { primary_ip: primaryIpView(ip), action: action ? actionView(action) : null },
+    };
+  });
+
+  routes.post('/primary_ips/:id/actions/assign', (call) => {
+    const ip = wanted(kind, call);
+    const { assignee_id } = parseBody(assign, call.body);
+    const server = existing(state.servers, 'server', assignee_id);
+    if (ip.assignee !== null) {
+      throw new ApiError(
+        'primary_ip_already_assigned',
+        `primary IP ${ip.id} is assigned to server ${ip.assignee}`,
+      );
+    }
+    refuseAssign(server, ip.type, cloud);
+    refuseElsewhere(ip, server.location);
+    return began(moved(onServer(server.id, ip), { ip: ip.id, server: server.id }));
+  });
+
+  routes.post('/primary_ips/:id/actions/unassign', (call) => {
+    const ip = wanted(kind, call);
+    if (ip.assignee === null) throw invalidInput('id', `primary IP ${ip.id} is not assigned`);
+    const server = existing(state.servers, 'server', ip.assignee);
+    refuseRunning(server, cloud);
+    return began(left(onServer(server.id, ip), { ip: ip.id, server: server.id }));
+  });
+
+  const protect = cloud.actions.define<{ ip: number; delete: boolean }>('primary_ip/change_protection', {
+    command: 'change_protection',
+    apply: (args) => {
+      const ip = records.get(args.ip);
+      if (ip) ip.protection = { delete: args.delete };
+    },
+  });
+  routes.post('/primary_ips/:id/actions/change_protection', (call) => {
+    const ip = wanted(kind, call);
+    const given = parseBody(changeProtection, call.body);
+    return began(protect([{ type: 'primary_ip', id: ip.id }], { ip: ip.id, ...given }));
+  });
+
+  const setDnsPtr = cloud.actions.define<{ primaryIp: number; ip: string; dnsPtr: string | null }>(
+    'primary_ip/change_dns_ptr',
+    {
+      command: 'change_dns_ptr',
+      apply: (args) => {
+        const ip = records.get(args.primaryIp);
+        if (!ip) return;
+        const dnsPtr = args.dnsPtr ?? defaultDnsPtr(ip);
+        const others = ip.dnsPtr.filter((one) => one.ip !== args.ip);
+        ip.dnsPtr = dnsPtr === null ? others : [...others, { ip: args.ip, dns_ptr: dnsPtr }];
+      },
+    },
+  );
+  const changePtr = (ip: PrimaryIpRecord, body: unknown) => {
+    const given = parseBody(changeDnsPtr, body);
+    refuseForeign(ip, given.ip);
+    return began(
+      setDnsPtr([{ type: 'primary_ip', id: ip.id }], {
+        primaryIp: ip.id,
+        ip: given.ip,
+        dnsPtr: given.dns_ptr,
+      }),
+    );
+  };
+  routes.post('/primary_ips/:id/actions/change_dns_ptr', (call) => changePtr(wanted(kind, call), call.body));
+  routes.post('/servers/:id/actions/change_dns_ptr', (call) => {
+    const server = wanted({ records: state.servers, type: 'server' }, call);
+    const given = parseBody(changeDnsPtr, call.body);
+    const ip = records.find((one) => one.assignee === server.id && owns(one, given.ip));
+    if (!ip) throw invalidInput('ip', `${given.ip} is not an address of server ${server.id}`);
+    return changePtr(ip, call.body);
+  });
+}
+
+export function primaryIpView(ip: PrimaryIpRecord) {
+  return {
+    id: ip.id,
+    name: ip.name,
+    labels: ip.labels,
+    created: ip.created,
+    type: ip.type,
+    ip: ip.ip,
+    dns_ptr: ip.dnsPtr,
+    assignee_id: ip.assignee,
+    assignee_type: 'server',
+    auto_delete: ip.autoDelete,
+    blocked: false,
+    location: locationNamed(ip.location),
+    protection: ip.protection,
+  };
+}
+
+/** Adds a new, unassigned address. @throws ApiError `resource_limit_exceeded` */
+export function addPrimaryIp(
+  cloud: Cloud,
+  given: Pick<PrimaryIpRecord, 'id' | 'name' | 'labels' | 'created' | 'type' | 'location'>,
+): PrimaryIpRecord {
+  const { state } = cloud.store;
+  if (state.primaryIps.size >= cloud.limits.primaryIps) {
+    throw new ApiError('resource_limit_exceeded', `primary IP limit of ${cloud.limits.primaryIps} exceeded`);
+  }
+  const ip: PrimaryIpRecord = {
+    ...given,
+    ip: nextPublicIp(state, given.type),
+    dnsPtr: [],
+    assignee: null,
+    autoDelete: false,
+    protection: { delete: false },
+  };
+  const dnsPtr = defaultDnsPtr(ip);
+  if (dnsPtr !== null) ip.dnsPtr = [{ ip: ip.ip, dns_ptr: dnsPtr }];
+  return state.primaryIps.add(ip);
+}
+
+/** An IPv4 address always has a name of the provider's; IPv6 has none until it is given one. */
+function defaultDnsPtr(ip: PrimaryIpRecord): string | null {
+  return ip.type === 'ipv4' ? `static.${ip.ip.split('.').reverse().join('.')}.clients.your-server.de` : null;
+}
+
+function owns(ip: PrimaryIpRecord, address: string): boolean {
+  return ip.type === 'ipv4' ? ip.ip === address : inNetwork(address, ip.ip);
+}
+
+function refuseForeign(ip: PrimaryIpRecord, address: string): void {
+  if (!owns(ip, address))
+    throw invalidInput('ip', `${address} does not belong to primary IP ${ip.id} (${ip.ip})`);
+}
+
+/** @throws ApiError `primary_ip_datacenter_mismatch` (the code kept its old name) */
+export function refuseElsewhere(ip: PrimaryIpRecord, location: string): void {
+  if (ip.location !== location) {
+    throw new ApiError(
+      'primary_ip_datacenter_mismatch',
+      `primary IP ${ip.id} is in ${ip.location}, not ${location}`,
+    );
+  }
+}
+
+function refuseRunning(server: ServerRecord, cloud: Cloud): void {
+  cloud.actions.refuseWhileRunning('server', server.id);
+  if (server.status !== 'off') {
+    throw new ApiError('server_not_stopped', `server ${server.id} is running, but must be powered off`);
+  }
+}
+
+function refuseAssign(server: ServerRecord, type: 'ipv4' | 'ipv6', cloud: Cloud): void {
+  refuseRunning(server, cloud);
+  if (publicIp(server, type, cloud.store.state)) {
+    throw new ApiError(`server_has_${type}`, `server ${server.id} has an ${type} address already`);
+  }
+}
+
+export function publicIp(
+  server: ServerRecord,
+  type: 'ipv4' | 'ipv6',
+  state: State,
+): PrimaryIpRecord | undefined {
+  return state.primaryIps.find((ip) => ip.type === type && ip.assignee === server.id);
+}
+
+function fail(field: string, message: string): never {
+  throw invalidInput(field, message);
+}
