@@ -123,8 +123,13 @@ function sshProblems(config: ConfigValues): Problem[] {
 }
 
 function serverTypeProblems(config: ConfigValues): Problem[] {
-  const names = ['jitsiServerType', 'bridgeServerType', 'recorderServerType'] as const;
-  const problems: Problem[] = names.flatMap((name) => {
+  const bought = [
+    { name: 'jitsiServerType', count: config.shardCount },
+    { name: 'bridgeServerType', count: config.bridgeCount },
+    { name: 'recorderServerType', count: config.recorderCount },
+  ] as const;
+  const problems: Problem[] = bought.flatMap(({ name, count }) => {
+    if (count === 0) return [];
     const expected = serverTypeProblem(config[name], config.location);
     return expected === undefined ? [] : [{ key: name, value: config[name], expected, example: 'cpx32' }];
   });

@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { projectRoot } from './paths';
+
+/** Where a running local cloud answers. */
+export interface CloudEndpoint {
+  url: string;
+  token: string;
+  pid: number;
+}
+
+function endpointOf(folder: string): CloudEndpoint | undefined {
+  const file = join(folder, 'endpoint.json');
+  if (!existsSync(file)) return undefined;
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as CloudEndpoint;
+  } catch {
+    return undefined;
+  }
+}
+
+async function answers(endpoint: CloudEndpoint): Promise<boolean> {
+  try {
+    const response = await fetch(`${endpoint.url}/local/status`, { signal: AbortSignal.timeout(2000) });
+    const status = (await response.json()) as { pid: number };
+    return status.pid === endpoint.pid;
+  } catch {
+    return false;
+  }
+}
+
+/** The local cloud that keeps its state in a folder, when it runs. */
+export async function runningCloud(folder: string): Promise<CloudEndpoint | undefined> {
+  const endpoint = endpointOf(folder);
+  return endpoint && (await answers(endpoint)) ? endpoint : undefined;
+}
+
+const daemon = (folder: string): string[] => [
+  ...['--import', 'tsx', join(projectRoot, 'local', 'api', 'main.ts')],
+  ...['--state', folder],
+];
+
+/** Starts the local cloud in the background, or finds it running. It keeps running until `down`. */
+export async function ensureCloud(folder: string): Promise<CloudEndpoint> {
+  const running = await runningCloud(folder);
+  if (running) return running;
+  mkdirSync(folder, { recursive: true });
+  rmSync(join(folder, 'endpoint.json'), { force: true });
+  const log = openSync(join(folder, 'cloud.log'), 'a');
+  const child = spawn(process.execPath, daemon(folder), {
+    cwd: projectRoot,
+    detached: true,
+    stdio: ['ignore', log, log],
+  });
+  closeSync(log);
+  let exit: number | null | undefined;
+  child.on('exit', (code) => (exit = code));
+  child.unref();
+  for (let tries = 0; tries < 300; tries++) {
+    const endpoint = await runningCloud(folder);
+    if (endpoint) return endpoint;
+    if (exit !== undefined) break;
+    await sleep(100);
+  }
+  throw new Error(`The local cloud did not start; its log is ${join(folder, 'cloud.log')}`);
+}
+
+/** Runs the local cloud in the foreground until it is interrupted; answers its exit status. */
+export function runCloud(folder: string): Promise<number> {
+  mkdirSync(folder, { recursive: true });
+  const child = spawn(process.execPath, daemon(folder), { cwd: projectRoot, stdio: 'inherit' });
+  // Ctrl-C reaches the child as well; this process stays to hand its status on.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)));
+}
+
+/** Stops the local cloud and waits until its process is gone. */
+export async function stopCloud(folder: string): Promise<void> {
+  const endpoint = await runningCloud(folder);
+  if (!endpoint) return;
+  process.kill(endpoint.pid, 'SIGTERM');
+  for (let tries = 0; tries < 100 && (await answers(endpoint)); tries++) await sleep(100);
+}

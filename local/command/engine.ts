@@ -1,0 +1,158 @@
+import { spawn, spawnSync, type SpawnOptions } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { installPlugins, installedPlugins, type InstalledPlugin } from '../providers/install';
+import { pluginVersion } from '../providers/plugin-version';
+import type { CloudEndpoint } from './cloud';
+import { projectRoot, type LocalPaths } from './paths';
+import { findPulumiCli, type PulumiCli } from './pulumi-cli';
+
+/** The Pulumi engine with a home and a state of its own, pointed at a local cloud. */
+export interface Engine {
+  cli: PulumiCli;
+  plugins: InstalledPlugin[];
+  /** What points any shell at it. */
+  environment: Record<string, string>;
+}
+
+/**
+ * Prepares the engine: CLI, plugins, language host, passphrase. Nothing of the user's own Pulumi is touched.
+ *
+ * @param real refuses every stand-in that a real part could replace (REAL=1)
+ */
+export async function prepareEngine(
+  paths: LocalPaths,
+  cloud: CloudEndpoint,
+  say: (line: string) => void,
+  real = process.env['REAL'] === '1',
+): Promise<Engine> {
+  for (const folder of [paths.pulumiHome, paths.backend, paths.bin]) mkdirSync(folder, { recursive: true });
+  chmodSync(paths.root, 0o700);
+  if (!existsSync(paths.passphraseFile)) {
+    writeFileSync(paths.passphraseFile, randomBytes(24).toString('base64url'), { mode: 0o600 });
+  }
+  const cli = await findPulumiCli(say, real ? 'official' : undefined);
+  const link = join(paths.bin, 'pulumi');
+  rmSync(link, { force: true });
+  symlinkSync(cli.path, link);
+
+  const environment: Record<string, string> = {
+    PULUMI_HOME: paths.pulumiHome,
+    PULUMI_BACKEND_URL: pathToFileURL(paths.backend).href,
+    PULUMI_CONFIG_PASSPHRASE_FILE: paths.passphraseFile,
+    PULUMI_SKIP_UPDATE_CHECK: 'true',
+    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
+    HCLOUD_ENDPOINT: `${cloud.url}/v1`,
+    HCLOUD_TOKEN: cloud.token,
+    CLOUDFLARE_BASE_URL: `${cloud.url}/client/v4`,
+    CLOUDFLARE_API_TOKEN: cloud.token.slice(0, 40),
+    LOCAL_CLOUD: cloud.url,
+    PATH: [paths.bin, dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter),
+  };
+  await fetchRealPlugins(cli, environment, paths, real, say);
+  installPlugins(paths.pulumiHome, cli.kind === 'built' ? paths.bin : undefined);
+  const plugins = installedPlugins(paths.pulumiHome);
+  return { cli, plugins, environment };
+}
+
+/** Plugins whose real ones can work against the local cloud. A real `command` needs hosts that answer SSH. */
+const realisable = ['hcloud', 'cloudflare', 'random', 'tls'];
+
+async function fetchRealPlugins(
+  cli: PulumiCli,
+  environment: Record<string, string>,
+  paths: LocalPaths,
+  real: boolean,
+  say: (line: string) => void,
+): Promise<void> {
+  const asked = join(paths.pulumiHome, 'asked-for-real-plugins');
+  if (existsSync(asked) && !real) return;
+  if (!real && !(await reachable('https://get.pulumi.com/'))) return;
+  const have = installedPlugins(paths.pulumiHome).filter((plugin) => plugin.kind === 'real');
+  for (const name of realisable.filter((one) => !have.some((plugin) => plugin.name === one))) {
+    const version = pluginVersion(name);
+    say(`Fetching the real ${name} plugin ${version}`);
+    const result = spawnSync(cli.path, ['plugin', 'install', 'resource', name, `v${version}`], {
+      env: { ...process.env, ...environment, PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'false' },
+      encoding: 'utf8',
+      timeout: 180_000,
+    });
+    if (result.status !== 0) {
+      if (real) throw new Error(`REAL=1, but the ${name} plugin cannot be had:\n${result.stderr}`);
+      say(`  not to be had here; a stand-in takes its place`);
+    }
+  }
+  writeFileSync(asked, '');
+}
+
+async function reachable(url: string): Promise<boolean> {
+  try {
+    await fetch(url, { method: 'HEAD', signal: AbortSignal.timeout(5000) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export interface Ran {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs `pulumi` in the project's folder. */
+export function pulumi(
+  engine: Engine,
+  args: string[],
+  options: { show?: boolean; input?: string; cwd?: string } = {},
+): Promise<Ran> {
+  const stdio: SpawnOptions['stdio'] = options.show
+    ? ['inherit', 'inherit', 'inherit']
+    : [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'];
+  const child = spawn(engine.cli.path, [...args, '--non-interactive'], {
+    cwd: options.cwd ?? projectRoot,
+    env: { ...process.env, ...engine.environment },
+    stdio,
+  });
+  const ran: Ran = { code: 1, stdout: '', stderr: '' };
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (ran.stdout += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (ran.stderr += text));
+  child.stdin?.end(options.input);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ ...ran, code: code ?? 1 }));
+  });
+}
+
+/**
+ * Removes the lock of an engine that was killed. Only a lock whose process is gone is taken away, so that two
+ * people on one machine still wait for each other.
+ */
+export async function releaseStaleLock(engine: Engine, paths: LocalPaths, stack: string): Promise<void> {
+  const folder = join(paths.backend, '.pulumi', 'locks');
+  if (!existsSync(folder)) return;
+  const locks = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.json'),
+  );
+  const alive = locks.some((name) => {
+    const { pid } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { pid: number };
+    try {
+      process.kill(pid, 0);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  if (locks.length > 0 && !alive) await pulumi(engine, ['cancel', '--yes', '--stack', stack]);
+}

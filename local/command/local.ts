@@ -1,0 +1,147 @@
+import { existsSync, rmSync } from 'node:fs';
+import { ensureCloud, runCloud, runningCloud, stopCloud } from './cloud';
+import { prepareEngine, pulumi, releaseStaleLock, type Engine } from './engine';
+import { localPaths } from './paths';
+import { prepareSchool, settingsFile, stack } from './school';
+import { readStatus, statusText } from './status';
+
+const help = `usage: npm run local -- [COMMAND]
+
+Carries the platform of index.ts through the Pulumi CLI onto a Hetzner cloud on this machine.
+
+  up              (default) creates or changes the local school, then says what is there
+  preview [ARG…]  what an up would change, e.g. npm run local -- preview --diff
+  status [--json] the hosts that are there
+  env             prints what points a shell at the local stack: eval "$(npm run -s local -- env)"
+  api             keeps the local cloud up in the foreground, for any Hetzner client
+  down            takes everything down and removes its files
+
+Settings: Pulumi.${stack}.yaml (copied from local/example.yaml at the first up; removed by down).
+State: .local/ in this folder; Pulumi's own home is not touched.
+REAL=1 refuses stand-ins where a real part could be used.`;
+
+const paths = localPaths();
+/** Progress goes to standard error, so that what is asked for can be piped. */
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+async function prepare(): Promise<{ engine: Engine; cloud: Awaited<ReturnType<typeof ensureCloud>> }> {
+  const cloud = await ensureCloud(paths.cloud);
+  const engine = await prepareEngine(paths, cloud, say);
+  await releaseStaleLock(engine, paths, stack);
+  await prepareSchool(engine, cloud);
+  return { engine, cloud };
+}
+
+async function up(): Promise<number> {
+  say('Preparing the local cloud and the engine');
+  const { engine, cloud } = await prepare();
+  say(`Pulumi CLI ${engine.cli.version} (${engine.cli.kind}, from ${engine.cli.from})\n`);
+  const { code } = await pulumi(engine, ['up', '--yes', '--stack', stack], { show: true });
+  if (code !== 0) {
+    say('\nNothing is lost: put right what the message names and run the same command again.');
+    return code;
+  }
+  const changed = await lastChange(engine);
+  const status = await readStatus(engine, cloud);
+  process.stdout.write(`
+${changed === 0 ? 'Nothing changed: the local school is as index.ts describes it.' : `${changed} resources changed.`}
+
+${statusText(status)}
+
+JWT secret: in the stack's state, encrypted; eval "$(npm run -s local -- env)"; pulumi stack output jwtSecret --show-secrets
+Next: npm run local -- preview | status | env | down; the settings are in Pulumi.${stack}.yaml
+`);
+  return 0;
+}
+
+/** Resources that the last update created, changed, replaced or deleted. */
+async function lastChange(engine: Engine): Promise<number> {
+  const history = await pulumi(engine, ['stack', 'history', '--json', '--page-size', '1', '--stack', stack]);
+  const [last] = JSON.parse(history.stdout) as { resourceChanges?: Record<string, number> }[];
+  return Object.entries(last?.resourceChanges ?? {})
+    .filter(([operation]) => operation !== 'same')
+    .reduce((sum, [, count]) => sum + count, 0);
+}
+
+async function env(): Promise<number> {
+  const { engine } = await prepare();
+  const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+  for (const [name, value] of Object.entries(engine.environment)) {
+    process.stdout.write(
+      name === 'PATH' ? `export PATH=${quoted(paths.bin)}:"$PATH"\n` : `export ${name}=${quoted(value)}\n`,
+    );
+  }
+  return 0;
+}
+
+async function api(): Promise<number> {
+  const running = await runningCloud(paths.cloud);
+  if (running) {
+    process.stdout.write(
+      `export HCLOUD_ENDPOINT='${running.url}/v1'\nexport HCLOUD_TOKEN='${running.token}'\n`,
+    );
+    say('The local cloud runs already, in the background; down stops it.');
+    return 0;
+  }
+  return runCloud(paths.cloud);
+}
+
+async function status(args: string[]): Promise<number> {
+  const { engine, cloud } = await prepare();
+  const now = await readStatus(engine, cloud);
+  process.stdout.write(
+    args.includes('--json') ? `${JSON.stringify(now, null, 2)}\n` : `${statusText(now)}\n`,
+  );
+  return 0;
+}
+
+async function down(): Promise<number> {
+  if (!existsSync(paths.root)) {
+    say('There is no local school.');
+    return 0;
+  }
+  const { engine } = await prepare();
+  const destroyed = await pulumi(engine, ['destroy', '--yes', '--stack', stack], { show: true });
+  if (destroyed.code !== 0) {
+    say('\nNot everything went; run the same command again when the reason above is put right.');
+    return destroyed.code;
+  }
+  await stopCloud(paths.cloud);
+  rmSync(paths.root, { recursive: true, force: true });
+  rmSync(settingsFile, { force: true });
+  say('The local school is gone, and its files with it.');
+  return 0;
+}
+
+async function main([command = 'up', ...args]: string[]): Promise<number> {
+  switch (command) {
+    case 'up':
+      return up();
+    case 'preview':
+      return (await pulumi((await prepare()).engine, ['preview', '--stack', stack, ...args], { show: true }))
+        .code;
+    case 'status':
+      return status(args);
+    case 'env':
+      return env();
+    case 'api':
+      return api();
+    case 'down':
+      return down();
+    case 'help':
+    case '--help':
+      process.stdout.write(`${help}\n`);
+      return 0;
+    default:
+      say(`unknown command ${command}\n\n${help}`);
+      return 2;
+  }
+}
+
+main(process.argv.slice(2)).then(
+  (code) => (process.exitCode = code),
+  (error: unknown) => {
+    say(error instanceof Error ? error.message : String(error));
+    process.exitCode = 1;
+  },
+);

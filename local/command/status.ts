@@ -1,0 +1,110 @@
+import type { CloudEndpoint } from './cloud';
+import { pulumi, type Engine } from './engine';
+import { stack } from './school';
+
+export interface HostStatus {
+  name: string;
+  role: 'jitsi' | 'recorder' | 'bridge' | 'app';
+  publicAddress: string;
+  privateAddress: string;
+  /** The server's own state, as the cloud's API gives it. */
+  state: string;
+}
+
+/** What `status --json` prints. */
+export interface Status {
+  stack: string;
+  /** Domain of the first shard; null before the first `up`. */
+  domain: string | null;
+  /** What is not the real thing here, in words. */
+  simulated: string[];
+  hosts: HostStatus[];
+}
+
+interface Server {
+  name: string;
+  status: string;
+  labels: Record<string, string>;
+  public_net: { ipv4: { ip: string } | null };
+  private_net: { ip: string }[];
+}
+
+export async function readStatus(engine: Engine, cloud: CloudEndpoint): Promise<Status> {
+  const outputs = await pulumi(engine, ['stack', 'output', '--json', '--stack', stack]);
+  const { shards } = (outputs.code === 0 ? JSON.parse(outputs.stdout) : {}) as {
+    shards?: { domain: string }[];
+  };
+  return {
+    stack,
+    domain: shards?.[0]?.domain ?? null,
+    simulated: simulated(engine),
+    hosts: (await servers(cloud)).map((server) => ({
+      name: server.name,
+      role: server.labels['role'] as HostStatus['role'],
+      publicAddress: server.public_net.ipv4?.ip ?? '',
+      privateAddress: server.private_net[0]?.ip ?? '',
+      state: server.status,
+    })),
+  };
+}
+
+async function servers(cloud: CloudEndpoint): Promise<Server[]> {
+  const all: Server[] = [];
+  for (let page: number | null = 1; page !== null;) {
+    const response = await fetch(
+      `${cloud.url}/v1/servers?per_page=50&page=${page}&label_selector=platform=${stack}`,
+      {
+        headers: { authorization: `Bearer ${cloud.token}` },
+      },
+    );
+    const body = (await response.json()) as {
+      servers: Server[];
+      meta: { pagination: { next_page: number | null } };
+    };
+    all.push(...body.servers);
+    page = body.meta.pagination.next_page;
+  }
+  const order = ['jitsi', 'bridge', 'recorder', 'app'];
+  return all.sort(
+    (a, b) =>
+      order.indexOf(a.labels['role'] ?? '') - order.indexOf(b.labels['role'] ?? '') ||
+      a.name.localeCompare(b.name, 'en', { numeric: true }),
+  );
+}
+
+function simulated(engine: Engine): string[] {
+  const plugins = engine.plugins.filter((plugin) => plugin.kind === 'stand-in');
+  return [
+    'Hetzner Cloud API and Cloudflare API: served on this machine',
+    ...plugins.map(({ name, version }) => `provider plugin ${name} ${version}: stand-in`),
+    ...(engine.cli.kind === 'built' ? ['language host nodejs: stand-in'] : []),
+    'hosts: declared, not booted; remote commands are recorded, not run',
+  ];
+}
+
+/** The summary for people. */
+export function statusText(status: Status): string {
+  const rows = [
+    ['HOST', 'ROLE', 'PUBLIC', 'PRIVATE', 'STATE'],
+    ...status.hosts.map((host) => [
+      host.name,
+      host.role,
+      host.publicAddress,
+      host.privateAddress,
+      host.state,
+    ]),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const table = rows.map((row) =>
+    `  ${row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ')}`.trimEnd(),
+  );
+  return [
+    `Stack      ${status.stack}`,
+    `Domain     ${status.domain ?? 'none yet'}`,
+    '',
+    ...(status.hosts.length > 0 ? table : ['  no hosts']),
+    '',
+    'Simulated here:',
+    ...status.simulated.map((line) => `  - ${line}`),
+  ].join('\n');
+}

@@ -1,0 +1,71 @@
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** Path of a program on PATH, or undefined. */
+export function which(program: string, path = process.env['PATH'] ?? ''): string | undefined {
+  for (const folder of path.split(delimiter)) {
+    const candidate = join(folder, program);
+    try {
+      accessSync(candidate, constants.X_OK);
+      return candidate;
+    } catch {
+      // Not here.
+    }
+  }
+  return undefined;
+}
+
+const canInstall = (): boolean => process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
+
+/** The machine lacks something that the command may not install by itself; the message holds the line to run. */
+export class MissingPackages extends Error {}
+
+/**
+ * Sees to it that programs are there, from Debian packages: installs them when this is root on Debian or Ubuntu,
+ * after saying so.
+ *
+ * @param programs program → Debian package that has it
+ * @throws MissingPackages with the line to run, elsewhere
+ */
+export function ensurePrograms(programs: Record<string, string>, say: (line: string) => void): void {
+  const missing = Object.entries(programs).filter(([program]) => which(program) === undefined);
+  if (missing.length === 0) return;
+  const packages = [...new Set(missing.map(([, name]) => name))];
+  const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...packages];
+  if (!canInstall()) {
+    throw new MissingPackages(
+      `This machine lacks ${missing.map(([program]) => program).join(', ')}. On Debian or Ubuntu run:\n` +
+        `  sudo apt-get update && sudo ${install.join(' ')}`,
+    );
+  }
+  say(`Installing Debian packages: ${packages.join(' ')}`);
+  withoutStartingServices(() => aptInstall(install, say));
+}
+
+/** Debian's own switch: while it is there, a package that brings a service does not start it. */
+const servicePolicy = '/usr/sbin/policy-rc.d';
+
+function withoutStartingServices(install: () => void): void {
+  const ours = !existsSync(servicePolicy);
+  if (ours) writeFileSync(servicePolicy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    install();
+  } finally {
+    if (ours) rmSync(servicePolicy, { force: true });
+  }
+}
+
+function aptInstall(install: readonly string[], say: (line: string) => void): void {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  for (let attempt = 1; ; attempt++) {
+    const update = spawnSync('apt-get', ['update'], { env, encoding: 'utf8' });
+    const [command, ...args] = install;
+    const result = spawnSync(command!, args, { env, encoding: 'utf8' });
+    if (result.status === 0) return;
+    if (attempt === 3) {
+      throw new Error(`${install.join(' ')} failed three times:\n${update.stderr}${result.stderr}`);
+    }
+    say(`apt-get failed, trying again (${attempt} of 3)`);
+  }
+}
