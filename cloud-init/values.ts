@@ -27,6 +27,8 @@ export interface JitsiValues extends CommonValues {
   shard: number;
   domain: string;
   letsEncryptEmail: string;
+  /** ACME directory of the certificate authority; default Let's Encrypt's. */
+  acmeDirectory?: string;
   appId: string;
   appOrigins: string[];
   appUrl: string;

@@ -101,7 +101,7 @@ Component "conference.{{domain}}" "muc"
         "muc_password_whitelist";
 {{conferenceModules}}    }
     -- The recorder has no token, and enters rooms with a password or a lobby.
-    token_verification_allowlist = { "recorder.{{domain}}" }
+    token_verification_allowlist = { "recorder.{{domain}}"{{withoutToken}} }
     muc_password_whitelist = { "recorder.{{domain}}"; "focus@auth.{{domain}}" }
     token_verification_require_token_for_moderation = true
 {{conferenceOptions}}

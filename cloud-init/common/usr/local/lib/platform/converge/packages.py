@@ -99,7 +99,7 @@ class Packages:
     def _answer_debconf(self) -> None:
         if not self._plan.debconf:
             return
-        throwaway = lambda line: line.replace("{{throwaway}}", secrets.token_hex(16))
+        throwaway = lambda line: line.replace("{{" + "throwaway}}", secrets.token_hex(16))
         status, output = self._machine.run(
             ["debconf-set-selections"], 60, stdin="".join(f"{throwaway(line)}\n" for line in self._plan.debconf)
         )
