@@ -61,7 +61,7 @@ export async function prepareEngine(
     PATH: [paths.bin, dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter),
   };
   await fetchRealPlugins(cli, environment, paths, real, say);
-  installPlugins(paths.pulumiHome, cli.kind === 'built' ? paths.bin : undefined);
+  installPlugins(paths.pulumiHome);
   const plugins = installedPlugins(paths.pulumiHome);
   return { cli, plugins, environment };
 }

@@ -46,25 +46,34 @@ function writeCommand(folder: string, name: string, module: string): void {
   );
 }
 
+function installInto(folder: string, command: string, module: string, purpose: string): void {
+  if (existsSync(folder) && readdirSync(folder).length > 0 && !existsSync(path.join(folder, marker))) return;
+  mkdirSync(folder, { recursive: true });
+  // The marker first: a folder that was left half written is then still known to be ours.
+  writeFileSync(path.join(folder, marker), `${purpose}\n`);
+  writeCommand(folder, command, module);
+}
+
 /**
- * Installs the stand-in plugins into a Pulumi home and the language host into a folder that is to be on PATH.
+ * Installs the stand-in plugins and the language host into a Pulumi home.
  *
- * A real plugin of the same version that is already there is left alone. Running it again changes nothing.
+ * A real plugin of the same version that is already there is left alone. Running it again changes nothing. The
+ * official CLI prefers the language host that it brings; a CLI built from its module takes this one, without the
+ * warning that it prints for one on PATH.
  *
  * @param pulumiHome absolute path of the folder that PULUMI_HOME names.
- * @param binDir absolute path of the folder for `pulumi-language-nodejs`; none with the official CLI, which brings
- *   its own.
  */
-export function installPlugins(pulumiHome: string, binDir?: string): void {
+export function installPlugins(pulumiHome: string): void {
   for (const name of standInPlugins) {
-    const folder = pluginFolder(pulumiHome, name, pluginVersion(name));
-    if (existsSync(folder) && readdirSync(folder).length > 0 && !existsSync(path.join(folder, marker))) continue;
-    mkdirSync(folder, { recursive: true });
-    // The marker first: a folder that was left half written is then still known to be ours.
-    writeFileSync(path.join(folder, marker), `A stand-in for the real ${name} provider, for the local cloud only.\n`);
-    writeCommand(folder, `pulumi-resource-${name}`, `${name}.ts`);
+    const purpose = `A stand-in for the real ${name} provider, for the local cloud only.`;
+    installInto(pluginFolder(pulumiHome, name, pluginVersion(name)), `pulumi-resource-${name}`, `${name}.ts`, purpose);
   }
-  if (binDir !== undefined) writeCommand(binDir, 'pulumi-language-nodejs', 'language-host.ts');
+  installInto(
+    path.join(pulumiHome, 'plugins', `language-nodejs-v${pluginVersion('pulumi')}`),
+    'pulumi-language-nodejs',
+    'language-host.ts',
+    'Starts TypeScript programs for a Pulumi CLI that was built without its own language host.',
+  );
 }
 
 /** Lists the provider plugins in a Pulumi home; an absent home has none. */
