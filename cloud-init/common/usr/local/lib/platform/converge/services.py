@@ -125,6 +125,7 @@ class Services:
         # What a staged restart was to bring goes back as well: the unit runs with the files before that.
         staged = self.pending.pop(unit, {}).get("files", {})
         self._journal.restore(sorted(staged.keys() - touched), staged)
+        self.held |= set(staged)
         self._put_back(touched)
         for other in [name for name in acted if name == unit or self._reads(name, touched)]:
             still = self._act(other, "reload" if acted[other] == "reload" else "restart")
