@@ -81,13 +81,13 @@ function templateValues(values: JitsiValues): Record<string, string | number | b
     sipAccount: jigasi?.sipAccount ?? '',
     // Without the module that guards the room's own right to record, Jicofo's check stays on.
     moderatorChecks: !shipped('lesson_recording'),
-    selectionStrategy: values.relays ? 'IntraRegion' : 'SingleBridgeSelectionStrategy',
+    selectionStrategy: values.relays ? 'IntraRegionBridgeSelectionStrategy' : 'SingleBridgeSelectionStrategy',
     relays: values.relays,
     recorderNetwork: addressIn(values.networkCidr, '2.0'),
     recorderStatusPort: RECORDER_STATUS_PORT,
     networkCidr: values.networkCidr,
-    mediaPort: values.jvbOnJitsiHost ? '10000' : '',
-    ownBridge: values.jvbOnJitsiHost ? 'yes' : '',
+    // A command of the shell.
+    ownBridge: values.jvbOnJitsiHost ? 'true' : 'false',
     readyUnits: [
       'nginx',
       'prosody',
