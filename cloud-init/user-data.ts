@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { planText, type HostPlan, type Role } from './host-plan';
+import type { HostPlan, Role } from './host-plan';
 
 /** What a host is told about itself; it lies in `/etc/platform/host.json`. */
 export interface HostValues {
@@ -37,15 +37,13 @@ const LOCK_METADATA =
   "nft 'table inet platform_metadata { chain output { type filter hook output priority 0; " +
   "ip daddr 169.254.169.254 meta skuid != 0 reject; }; }' || ip route replace prohibit 169.254.169.254/32";
 
-const START_STORED_PLAN = ['/usr/local/sbin/platform-apply', '--stored', '--no-wait'];
-
 interface WrittenFile {
   path: string;
   mode: string;
   content: string;
 }
 
-/** User data with an account of it: what it carries, and the size of each part in bytes. */
+/** User data with its size, and that of each part, in bytes. */
 export interface DescribedUserData {
   text: string;
   bytes: number;
@@ -92,12 +90,7 @@ function bootFiles(plan: HostPlan, host: HostValues): WrittenFile[] {
   ];
 }
 
-function cloudConfig(
-  host: HostValues,
-  access: HostAccess,
-  files: WrittenFile[],
-  runs: string[][],
-): DescribedUserData {
+function cloudConfig(host: HostValues, access: HostAccess, files: WrittenFile[]): DescribedUserData {
   const parts: Record<string, number> = {};
   const note = (name: string, text: string) => {
     parts[name] = Buffer.byteLength(text);
@@ -109,7 +102,10 @@ function cloudConfig(
       'keys',
       [
         `hostname: ${scalar(host.name)}`,
-        'users: []',
+        // No other user than root, and no password for it.
+        'users:',
+        '  - name: root',
+        '    lock_passwd: true',
         'disable_root: false',
         'ssh_pwauth: false',
         'ssh_deletekeys: true',
@@ -122,16 +118,13 @@ function cloudConfig(
     ),
     'write_files:',
     ...files.map((file) => note(file.path, writeFile(file))),
-    ...(runs.length > 0 ? ['runcmd:', ...runs.map((run) => `  - [${run.map(scalar).join(', ')}]`)] : []),
     '',
   ].join('\n');
   return { text, bytes: Buffer.byteLength(text), parts };
 }
 
 /**
- * A host's user data as `describedUserData` makes it; see there for what it carries.
- *
- * @throws Error when it is larger than 32 KiB, naming the size and the largest parts, or for keys that are none
+ * A host's user data as `describedUserData` makes it; see there for what it carries and what it refuses.
  */
 export function userData(plan: HostPlan, host: HostValues, access: HostAccess): string {
   return describedUserData(plan, host, access).text;
@@ -141,8 +134,10 @@ export function userData(plan: HostPlan, host: HostValues, access: HostAccess): 
  * Makes user data: the metadata service is closed to all but root first, then the pinned host key, the keys that
  * may enter, what the host is told about itself and the programs that take a plan and secrets over SSH.
  *
- * The host plan travels along when the role has one host only and both fit; then packages install before the
- * first contact. A pool's hosts do without: the state would hold the same plan once for each of them.
+ * The host plan itself comes over SSH, the first one too: a Jitsi host's takes more than 32 KiB even when it is
+ * compressed, and for a pool the engine's state would hold the same plan once for each host.
+ *
+ * @throws Error when it is larger than 32 KiB, naming the size and the largest parts, or for keys that are none
  */
 export function describedUserData(plan: HostPlan, host: HostValues, access: HostAccess): DescribedUserData {
   if (host.role !== plan.role)
@@ -154,29 +149,26 @@ export function describedUserData(plan: HostPlan, host: HostValues, access: Host
   }
   if (access.authorizedKeys.length === 0)
     throw new Error(`${host.name}: no authorized key; nobody could enter`);
-  for (const key of access.authorizedKeys) {
+  for (const [index, key] of access.authorizedKeys.entries()) {
     if (!/^[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\r\n]*)?$/.test(key.trim())) {
-      throw new Error(`${host.name}: "${key}" is not an OpenSSH public key, e.g. ssh-ed25519 AAAA… name`);
+      // Not quoted: a private key may have been given by mistake.
+      throw new Error(
+        `${host.name}: authorized key ${index + 1} is not an OpenSSH public key, e.g. ssh-ed25519 AAAA… name`,
+      );
     }
   }
-  const files = bootFiles(plan, host);
-  const withoutPlan = cloudConfig(host, access, files, []);
-  if (plan.role === 'jitsi' || plan.role === 'app') {
-    const first = { path: '/var/lib/platform/host-plan.json', mode: '0644', content: planText(plan) };
-    const withPlan = cloudConfig(host, access, [...files, first], [START_STORED_PLAN]);
-    if (withPlan.bytes <= USER_DATA_LIMIT) return withPlan;
-  }
-  if (withoutPlan.bytes > USER_DATA_LIMIT) {
-    const largest = Object.entries(withoutPlan.parts)
+  const made = cloudConfig(host, access, bootFiles(plan, host));
+  if (made.bytes > USER_DATA_LIMIT) {
+    const largest = Object.entries(made.parts)
       .sort(([, a], [, b]) => b - a)
       .slice(0, 3)
       .map(([name, bytes]) => `${name} ${bytes}`);
     throw new Error(
-      `user data of ${host.name} is ${withoutPlan.bytes} bytes, at most ${USER_DATA_LIMIT} are allowed; ` +
+      `user data of ${host.name} is ${made.bytes} bytes, at most ${USER_DATA_LIMIT} are allowed; ` +
         `largest parts in bytes: ${largest.join(', ')}`,
     );
   }
-  return withoutPlan;
+  return made;
 }
 
 /**

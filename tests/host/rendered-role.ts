@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -38,6 +39,8 @@ export class RenderedRole {
     secrets: Record<string, string> = {},
     host: Record<string, string> = {},
   ) {
+    // Prosody reads its configuration as a user of its own.
+    chmodSync(this.root, 0o755);
     for (const [path, file] of Object.entries(plan.files)) {
       this.write(
         path,
@@ -76,7 +79,7 @@ export class RenderedRole {
   adapt(path: string, changes: [string | RegExp, string][]): void {
     let text = this.read(path);
     for (const [from, to] of changes) {
-      const next = text.replaceAll(from instanceof RegExp ? new RegExp(from, 'g') : from, to);
+      const next = text.replaceAll(from instanceof RegExp ? new RegExp(from, from.flags + 'g') : from, to);
       if (next === text) throw new Error(`${path} does not hold ${String(from)}`);
       text = next;
     }
