@@ -32,7 +32,7 @@ export type Begin<A> = (
 ) => ActionRecord;
 
 /** How many finished actions are remembered. */
-const KEPT = 2000;
+const KEPT = 500;
 
 /**
  * Actions: work that takes its time. An action is part of the state and names its effect, so one that was
@@ -161,7 +161,7 @@ export class Actions {
 
   private forgetOldest(): void {
     const { actions } = this.store.state;
-    if (actions.size <= KEPT * 1.1) return;
+    if (actions.size <= KEPT) return;
     const finished = actions.filter((action) => action.status !== 'running');
     for (const action of finished.slice(0, actions.size - KEPT)) actions.delete(action.id);
   }

@@ -7,6 +7,13 @@ import type { RequestOutcome } from './faults';
 import type { RequestLog } from './request-log';
 import type { Answer, Call, Handler, Routes } from './routes';
 
+/** What a request is answered, with the error's code for the log. */
+interface Verdict {
+  status: number;
+  code?: string;
+  body?: object;
+}
+
 /** One of the two APIs: where it is, who may use it, and how it says no. */
 export interface Dialect {
   prefix: string;
@@ -21,66 +28,71 @@ export interface Dialect {
  * Serves one API. The way of each request: fault, token, handler (synchronous), state on the disk, answer, log.
  */
 export function serve(app: FastifyInstance, cloud: Cloud, log: RequestLog, dialect: Dialect): void {
+  const refusal = (
+    status: number,
+    code: string | number,
+    message: string,
+    details: unknown = null,
+  ): Verdict => ({
+    status,
+    code: String(code),
+    body: dialect.renderError(status, code, message, details),
+  });
+  const refuse = (error: unknown): Verdict => {
+    if (error instanceof ApiError) return refusal(error.status, error.code, error.message, error.details);
+    return refusal(
+      500,
+      'server_error',
+      error instanceof Error ? (error.stack ?? error.message) : String(error),
+    );
+  };
+
+  const decide = (call: Call, fault: RequestOutcome | undefined, handler: Handler): Verdict => {
+    try {
+      if (fault && 'error' in fault)
+        return refusal(fault.error.status, fault.error.code, fault.error.message);
+      if (fault && 'rateLimit' in fault) {
+        throw new ApiError('rate_limit_exceeded', 'limit of 3600 requests per hour reached');
+      }
+      if (!authorized(call.headers.authorization, dialect.tokens)) {
+        throw new ApiError('unauthorized', 'the token you have provided is invalid');
+      }
+      const { status = 200, body } = cloud.actions.withOutcome(outcomeOf(fault), () => handler(call));
+      if (call.method !== 'GET') cloud.store.touch();
+      return { status, body };
+    } catch (error) {
+      return refuse(error);
+    }
+  };
+
   const guarded = (handler: Handler) => async (request: FastifyRequest, reply: FastifyReply) => {
     const url = new URL(request.url, 'http://local');
     const entry = log.begin(request.method, request.url);
     const fault = cloud.faults.forRequest(request.method, url.pathname);
-
     if (fault && 'breakConnection' in fault) {
       log.end(entry, 0, 'connection broken');
       return breakOff(request, reply);
     }
-    const answer = decide(request, url, fault, handler);
-    try {
-      await cloud.store.durable();
-    } catch (error) {
-      log.end(entry, 500, 'server_error');
-      throw error;
-    }
+
+    const call: Call = {
+      method: request.method,
+      path: url.pathname,
+      params: request.params as Record<string, string>,
+      query: url.searchParams,
+      headers: request.headers,
+      body: request.body,
+    };
+    const decided = decide(call, fault, handler);
+    const verdict = await cloud.store.durable().then(() => decided, refuse);
+
     if (fault && 'loseAnswer' in fault) {
       log.end(entry, 0, 'answer lost');
       return breakOff(request, reply);
     }
-    log.end(entry, answer.status, answer.code);
-    reply.code(answer.status).headers(dialect.headers?.() ?? {});
+    log.end(entry, verdict.status, verdict.code);
+    reply.code(verdict.status).headers(dialect.headers?.() ?? {});
     if (fault && 'rateLimit' in fault) reply.header('ratelimit-remaining', '0');
-    return answer.body === undefined ? reply.send() : reply.send(answer.body);
-  };
-
-  const decide = (
-    request: FastifyRequest,
-    url: URL,
-    fault: RequestOutcome | undefined,
-    handler: Handler,
-  ): Required<Pick<Answer, 'status'>> & { body?: object; code?: string } => {
-    const refusal = (status: number, code: string | number, message: string, details: unknown = null) => ({
-      status,
-      code: String(code),
-      body: dialect.renderError(status, code, message, details),
-    });
-    try {
-      if (fault && 'error' in fault)
-        return refusal(fault.error.status, fault.error.code, fault.error.message);
-      if (fault && 'rateLimit' in fault)
-        throw new ApiError('rate_limit_exceeded', 'limit of 3600 requests per hour reached');
-      if (!authorized(request.headers.authorization, dialect.tokens)) {
-        throw new ApiError('unauthorized', 'the token you have provided is invalid');
-      }
-      const call: Call = {
-        method: request.method,
-        path: url.pathname,
-        params: request.params as Record<string, string>,
-        query: url.searchParams,
-        headers: request.headers,
-        body: request.body,
-      };
-      const { status = 200, body } = cloud.actions.withOutcome(outcomeOf(fault), () => handler(call));
-      if (request.method !== 'GET') cloud.store.touch();
-      return { status, body };
-    } catch (error) {
-      if (error instanceof ApiError) return refusal(error.status, error.code, error.message, error.details);
-      throw error;
-    }
+    return reply.send(verdict.body);
   };
 
   void app.register(
@@ -116,8 +128,8 @@ function breakOff(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   return reply;
 }
 
-function authorized(header: string | undefined, tokens: string[]): boolean {
+function authorized(header: string | string[] | undefined, tokens: string[]): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
-  const given = digest(header?.replace(/^Bearer /i, '') ?? '');
+  const given = digest(String(header ?? '').replace(/^Bearer /i, ''));
   return tokens.some((token) => timingSafeEqual(given, digest(token)));
 }

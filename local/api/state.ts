@@ -178,7 +178,8 @@ export class Collection<T extends { id: number | string }> implements Iterable<T
   }
 
   find(fits: (record: T) => boolean): T | undefined {
-    return [...this].find(fits);
+    for (const record of this.records.values()) if (fits(record)) return record;
+    return undefined;
   }
 
   filter(fits: (record: T) => boolean): T[] {

@@ -160,7 +160,11 @@ function pricing() {
     server_backup: { percentage: decimal(20) },
     traffic: { price_per_tb: nothing },
     floating_ip: { price_monthly: nothing },
-    floating_ips: [],
+    // Not served here, but hcloud-go takes the length of this list for that of the primary IPs.
+    floating_ips: [
+      { type: 'ipv4', prices: [] },
+      { type: 'ipv6', prices: [] },
+    ],
     load_balancer_types: [],
     primary_ips: (['ipv4', 'ipv6'] as const).map((type) => ({
       type,

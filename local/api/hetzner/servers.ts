@@ -5,7 +5,7 @@ import type { Cloud } from '../cloud';
 import { ApiError, invalidInput } from '../errors';
 import { findByIdOrName, hostName, id, idOrName, labels, orNull, parseBody } from '../input';
 import type { Routes } from '../routes';
-import type { NetworkRecord, PrimaryIpRecord, ServerRecord, State, VolumeRecord } from '../state';
+import type { PrimaryIpRecord, ServerRecord, State, VolumeRecord } from '../state';
 import { images, locationNamed, locations, serverTypes, type Image, type ServerType } from './catalogue';
 import { whyNotAvailable } from './catalogue-routes';
 import { firewallsFor } from './firewalls';
@@ -101,7 +101,7 @@ export function serverRoutes(routes: Routes, cloud: Cloud): void {
     const given = parseBody(create, body);
     const order = checkOrder(given, cloud);
 
-    const server = state.servers.add<ServerRecord>({
+    const server: ServerRecord = {
       ...newRecord(cloud, given),
       status: 'off',
       serverType: order.type.name,
@@ -115,13 +115,15 @@ export function serverRoutes(routes: Routes, cloud: Cloud): void {
       networks: [],
       backupWindow: null,
       protection: { delete: false, rebuild: false },
-    });
+    };
+    // The last check: networks may overlap one another.
+    for (const network of order.networks) attach(server, network, state);
+    state.servers.add(server);
     for (const [type, ip] of order.publicIps) {
       const own = ip ?? addPrimaryIp(cloud, { ...ownIp(cloud, type), location: server.location });
       own.autoDelete = ip ? ip.autoDelete : true;
       own.assignee = server.id;
     }
-    for (const network of order.networks) attach(server, network, cloud.store.state);
     for (const volume of order.volumes) volume.server = server.id;
 
     const action = created([{ type: 'server', id: server.id }], {
@@ -196,6 +198,10 @@ function checkOrder(given: z.infer<typeof create>, cloud: Cloud) {
   if (firewalls.length > 0 && publicIps.length === 0) {
     throw new ApiError('private_net_only_server', 'a firewall needs a server with a public interface');
   }
+  const newIps = publicIps.filter(([, ip]) => ip === undefined).length;
+  if (state.primaryIps.size + newIps > cloud.limits.primaryIps) {
+    throw new ApiError('resource_limit_exceeded', `primary IP limit of ${cloud.limits.primaryIps} exceeded`);
+  }
   const networks = [...new Set(given.networks)].map((one) => existing(state.networks, 'network', one));
   for (const network of networks) privateAddress(network, locationNamed(location).network_zone, state);
   if (publicIps.length === 0 && networks.length === 0 && given.start_after_create) {
@@ -213,7 +219,7 @@ function checkOrder(given: z.infer<typeof create>, cloud: Cloud) {
     sshKeys,
     firewalls,
     publicIps,
-    networks: networks satisfies NetworkRecord[],
+    networks,
     volumes,
   };
 }
