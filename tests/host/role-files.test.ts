@@ -1,6 +1,10 @@
 import { existsSync } from 'node:fs';
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { has, RenderedRole, run } from './rendered-role';
 import { rolePlans } from './role-values';
@@ -13,6 +17,46 @@ beforeAll(() => {
   for (const [name, plan] of Object.entries(plans)) roles[name] = new RenderedRole(plan);
 });
 afterAll(() => Object.values(roles).forEach((role) => role.remove()));
+
+async function opens(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function opensTls(port: number): Promise<boolean> {
+  const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, minVersion: 'TLSv1.2' });
+  try {
+    await once(socket, 'secureConnect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** A STUN binding request (RFC 8489): type 1, no attributes, magic cookie, transaction id; 0x0101 is success. */
+async function answersStun(port: number): Promise<boolean> {
+  const socket = createSocket('udp4');
+  const request = Buffer.concat([Buffer.from('000100002112a442', 'hex'), randomBytes(12)]);
+  try {
+    const answer = once(socket, 'message', { signal: AbortSignal.timeout(1000) });
+    socket.send(request, port, '127.0.0.1');
+    const [data] = (await answer) as [Buffer];
+    return data.readUInt16BE(0) === 0x0101;
+  } catch {
+    return false;
+  } finally {
+    socket.close();
+  }
+}
 
 const ofRoles = (prefix: string) => Object.keys(plans).filter((name) => name.startsWith(prefix));
 
@@ -195,11 +239,9 @@ describe.each(ofRoles('jitsi'))('%s', (name) => {
       running.stdout.on('data', (data: Buffer) => (output += data.toString()));
       const ended = once(running, 'exit');
       try {
-        await expect
-          .poll(() => output, { timeout: 15_000 })
-          .toMatch(/TLS\/TCP listener opened on\s*:\s*127\.0\.0\.1:53490/);
-        expect(output).toMatch(/UDP listener opened on\s*:\s*127\.0\.0\.1:34780/);
-        expect(output).not.toMatch(/[^/]TCP listener opened on\s*:\s*127\.0\.0\.1:34780/);
+        await expect.poll(() => opensTls(53490), { timeout: 15_000 }).toBe(true);
+        await expect.poll(() => answersStun(34780), { timeout: 5_000 }).toBe(true);
+        expect(await opens(34780), '3478 over TCP').toBe(false);
         expect(output).not.toMatch(/Bad configuration|cannot find|Unknown/i);
         expect(output).not.toContain('value-of-turn-secret');
       } finally {
