@@ -82,11 +82,16 @@ const recordInputs = {
   ttl: required(
     number({
       check: (ttl: number) =>
-        ttl === 1 || (ttl >= 30 && ttl <= 86_400) ? undefined : 'ttl is 1 (automatic) or 30 to 86400 seconds; for example 300',
+        ttl === 1 || (ttl >= 30 && ttl <= 86_400)
+          ? undefined
+          : 'ttl is 1 (automatic) or 30 to 86400 seconds; for example 300',
     }),
   ),
   type: required(
-    text({ replaces: true, oneOf: ['A', 'AAAA', 'CAA', 'CNAME', 'HTTPS', 'MX', 'NS', 'PTR', 'SRV', 'SVCB', 'TLSA', 'TXT'] }),
+    text({
+      replaces: true,
+      oneOf: ['A', 'AAAA', 'CAA', 'CNAME', 'HTTPS', 'MX', 'NS', 'PTR', 'SRV', 'SVCB', 'TLSA', 'TXT'],
+    }),
   ),
   /** Required by the types, but the real provider only notices at the request: so does this one. */
   zoneId: text({ replaces: true }),
@@ -133,7 +138,8 @@ const recordState = (record: ApiRecord) => ({
 });
 
 function recordsPath(zoneId: string | undefined): string {
-  if (!zoneId) throw new Error('missing required zone_id parameter: set zoneId, the 32 hex digits of the zone');
+  if (!zoneId)
+    throw new Error('missing required zone_id parameter: set zoneId, the 32 hex digits of the zone');
   return `/zones/${encodeURIComponent(zoneId)}/dns_records`;
 }
 
@@ -156,13 +162,16 @@ const dnsRecord = resource({
   },
   reports: 'reasons',
   async create({ client, inputs, signal }) {
-    const record = await client.request<ApiRecord>('POST', recordsPath(inputs.zoneId), signal, recordBody(inputs));
+    const record = await client.request<ApiRecord>(
+      'POST',
+      recordsPath(inputs.zoneId),
+      signal,
+      recordBody(inputs),
+    );
     return { id: record.id, state: recordState(record) };
   },
   async read({ client, id, state, signal }) {
-    const [zoneId, recordId] = state.zoneId
-      ? [state.zoneId, id]
-      : splitImport(id, '<zone id>/<record id>');
+    const [zoneId, recordId] = state.zoneId ? [state.zoneId, id] : splitImport(id, '<zone id>/<record id>');
     const record = await client.find<ApiRecord>(`${recordsPath(zoneId)}/${recordId}`, signal);
     return record && { id: record.id, state: { ...recordState(record), zoneId } };
   },
@@ -213,7 +222,9 @@ const r2Bucket = resource({
     return { id: bucket.name, state: bucketState(bucket) };
   },
   async read({ client, id, state, signal }) {
-    const [accountId, name] = state.accountId ? [state.accountId, id] : splitImport(id, '<account id>/<bucket name>');
+    const [accountId, name] = state.accountId
+      ? [state.accountId, id]
+      : splitImport(id, '<account id>/<bucket name>');
     const bucket = await client.find<ApiBucket>(`${bucketsPath(accountId)}/${name}`, signal);
     return bucket && { id: bucket.name, state: { ...bucketState(bucket), accountId } };
   },

@@ -134,7 +134,8 @@ export function compare(
     const wanted = inputs[name] ?? property.default;
     const have = state[name] ?? property.default;
     if (wanted === undefined || wanted === null) {
-      if (!property.computed && !isZero(have)) changes.push({ property: name, path: name, kind: 'delete', replaces });
+      if (!property.computed && !isZero(have))
+        changes.push({ property: name, path: name, kind: 'delete', replaces });
     } else if (isZero(have)) {
       const kind = have === false || have === 0 ? 'update' : 'add';
       if (!isZero(wanted)) changes.push({ property: name, path: name, kind, replaces });

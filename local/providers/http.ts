@@ -77,7 +77,11 @@ export async function send(
       if (response.ok) return parsed;
       const error =
         api.errorOf(response.status, parsed) ??
-        new ApiError(response.status, `http_${response.status}`, `${method} ${path} answered ${response.status}`);
+        new ApiError(
+          response.status,
+          `http_${response.status}`,
+          `${method} ${path} answered ${response.status}`,
+        );
       const again =
         response.status === 502 ||
         response.status === 504 ||
@@ -102,7 +106,9 @@ export async function send(
  */
 export function loopbackUrl(setting: string, value: string | undefined, example: string): string {
   if (!value) {
-    throw new Error(`${setting} is not set: the stand-in plugin works on a local cloud only; for example ${example}`);
+    throw new Error(
+      `${setting} is not set: the stand-in plugin works on a local cloud only; for example ${example}`,
+    );
   }
   let host: string;
   try {

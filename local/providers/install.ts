@@ -66,7 +66,12 @@ function installInto(folder: string, command: string, module: string, purpose: s
 export function installPlugins(pulumiHome: string): void {
   for (const name of standInPlugins) {
     const purpose = `A stand-in for the real ${name} provider, for the local cloud only.`;
-    installInto(pluginFolder(pulumiHome, name, pluginVersion(name)), `pulumi-resource-${name}`, `${name}.ts`, purpose);
+    installInto(
+      pluginFolder(pulumiHome, name, pluginVersion(name)),
+      `pulumi-resource-${name}`,
+      `${name}.ts`,
+      purpose,
+    );
   }
   installInto(
     path.join(pulumiHome, 'plugins', `language-nodejs-v${pluginVersion('pulumi')}`),

@@ -135,7 +135,9 @@ function about(): messages.AboutResponse {
   return response;
 }
 
-function programDependencies(request: messages.GetProgramDependenciesRequest): messages.GetProgramDependenciesResponse {
+function programDependencies(
+  request: messages.GetProgramDependenciesRequest,
+): messages.GetProgramDependenciesResponse {
   const folder = packageFolder(request.getInfo()?.getProgramDirectory() || request.getPwd());
   const file = path.join(folder, 'package.json');
   const response = new messages.GetProgramDependenciesResponse();

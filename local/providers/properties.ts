@@ -45,11 +45,23 @@ export type Properties = Readonly<Record<string, Property>>;
 /** The values that a table of properties describes. */
 export type Values<P extends Properties> = { [K in keyof P]: P[K] extends Property<infer T> ? T : never };
 
-export const text = (traits: Traits = {}): Property<string | undefined> => ({ kind: { is: 'string' }, ...traits });
-export const number = (traits: Traits = {}): Property<number | undefined> => ({ kind: { is: 'number' }, ...traits });
-export const flag = (traits: Traits = {}): Property<boolean | undefined> => ({ kind: { is: 'boolean' }, ...traits });
+export const text = (traits: Traits = {}): Property<string | undefined> => ({
+  kind: { is: 'string' },
+  ...traits,
+});
+export const number = (traits: Traits = {}): Property<number | undefined> => ({
+  kind: { is: 'number' },
+  ...traits,
+});
+export const flag = (traits: Traits = {}): Property<boolean | undefined> => ({
+  kind: { is: 'boolean' },
+  ...traits,
+});
 export const anything = (traits: Traits = {}): Property<Value> => ({ kind: { is: 'any' }, ...traits });
-export const asset = (traits: Traits = {}): Property<ValueMap | undefined> => ({ kind: { is: 'asset' }, ...traits });
+export const asset = (traits: Traits = {}): Property<ValueMap | undefined> => ({
+  kind: { is: 'asset' },
+  ...traits,
+});
 
 export function list<T>(of: Property<T>, traits: Traits = {}): Property<NonNullable<T>[] | undefined> {
   return { kind: { is: 'list', of: of.kind }, ...traits };
@@ -59,11 +71,17 @@ export function set<T>(of: Property<T>, traits: Traits = {}): Property<NonNullab
   return { kind: { is: 'list', of: of.kind, unordered: true }, ...traits };
 }
 
-export function map<T>(of: Property<T>, traits: Traits = {}): Property<Record<string, NonNullable<T>> | undefined> {
+export function map<T>(
+  of: Property<T>,
+  traits: Traits = {},
+): Property<Record<string, NonNullable<T>> | undefined> {
   return { kind: { is: 'map', of: of.kind }, ...traits };
 }
 
-export function object<P extends Properties>(properties: P, traits: Traits = {}): Property<Values<P> | undefined> {
+export function object<P extends Properties>(
+  properties: P,
+  traits: Traits = {},
+): Property<Values<P> | undefined> {
   return { kind: { is: 'object', properties }, ...traits };
 }
 
@@ -72,7 +90,10 @@ export function required<T>(property: Property<T>): Property<NonNullable<T>> {
 }
 
 /** A property that the real type has and this simulation refuses, with the reason a person reads. */
-export const notSimulated = (reason: string): Property<undefined> => ({ kind: { is: 'any' }, notSimulated: reason });
+export const notSimulated = (reason: string): Property<undefined> => ({
+  kind: { is: 'any' },
+  notSimulated: reason,
+});
 
 /** One thing that is wrong with one property; `property` is a path such as `rules[0].port`. */
 export interface Failure {
@@ -81,7 +102,10 @@ export interface Failure {
 }
 
 function shown(value: Value): string {
-  return JSON.stringify(value, (_key, item: unknown) => (item === UNKNOWN ? '(not known yet)' : item)) ?? 'undefined';
+  return (
+    JSON.stringify(value, (_key, item: unknown) => (item === UNKNOWN ? '(not known yet)' : item)) ??
+    'undefined'
+  );
 }
 
 class Checker {
@@ -117,7 +141,10 @@ class Checker {
         continue;
       }
       if (property.notSimulated) {
-        this.fail(inside(key), `${key} is not simulated by the local stand-in provider: ${property.notSimulated}`);
+        this.fail(
+          inside(key),
+          `${key} is not simulated by the local stand-in provider: ${property.notSimulated}`,
+        );
         continue;
       }
       result[key] = this.property(property, value, inside(key));
@@ -129,7 +156,7 @@ class Checker {
     const before = this.failures.length;
     const checked = this.kind(property.kind, value, path);
     if (checked === UNKNOWN || this.failures.length > before) return checked;
-    if (property.oneOf && !property.oneOf.includes(String(checked))) {
+    if (property.oneOf && typeof checked === 'string' && !property.oneOf.includes(checked)) {
       this.fail(path, `expected one of ${property.oneOf.join(', ')}; ${this.got(path, checked)}`);
     }
     const complaint = property.check?.(checked as never);
@@ -146,13 +173,20 @@ class Checker {
       case 'string':
         // As the real bridge does: scalars of a neighbouring kind are converted.
         if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-        return typeof value === 'string' ? value : this.fail(path, `expected a string; ${this.got(path, value)}`);
+        return typeof value === 'string'
+          ? value
+          : this.fail(path, `expected a string; ${this.got(path, value)}`);
       case 'number':
-        if (typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value))) return Number(value);
-        return typeof value === 'number' ? value : this.fail(path, `expected a number; ${this.got(path, value)}`);
+        if (typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value)))
+          return Number(value);
+        return typeof value === 'number'
+          ? value
+          : this.fail(path, `expected a number; ${this.got(path, value)}`);
       case 'boolean':
         if (value === 'true' || value === 'false') return value === 'true';
-        return typeof value === 'boolean' ? value : this.fail(path, `expected true or false; ${this.got(path, value)}`);
+        return typeof value === 'boolean'
+          ? value
+          : this.fail(path, `expected true or false; ${this.got(path, value)}`);
       case 'list':
         if (!Array.isArray(value)) return this.fail(path, `expected a list; ${this.got(path, value)}`);
         return value.map((item, index) => this.kind(kind.of, item, `${path}[${index}]`));
@@ -182,24 +216,4 @@ export function checkValues(
   const checker = new Checker(secretProperties);
   const values = checker.properties(properties, given, '');
   return { values, failures: checker.failures };
-}
-
-const schemaTypes = { string: 'string', number: 'number', boolean: 'boolean' } as const;
-
-/** A property kind as Pulumi's package schema writes it (`pulumi import` reads that to generate code). */
-export function schemaOf(kind: Kind): object {
-  switch (kind.is) {
-    case 'any':
-      return { $ref: 'pulumi.json#/Any' };
-    case 'asset':
-      return { $ref: 'pulumi.json#/Asset' };
-    case 'list':
-      return { type: 'array', items: schemaOf(kind.of) };
-    case 'map':
-      return { type: 'object', additionalProperties: schemaOf(kind.of) };
-    case 'object':
-      return { type: 'object', additionalProperties: { $ref: 'pulumi.json#/Any' } };
-    default:
-      return { type: schemaTypes[kind.is] };
-  }
 }

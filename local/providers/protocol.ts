@@ -130,9 +130,12 @@ export class EngineLog {
   write(severity: Severity, urn: string, message: string): Promise<void> {
     const request = new LogRequest();
     request.setSeverity(
-      { debug: LogSeverity.DEBUG, info: LogSeverity.INFO, warning: LogSeverity.WARNING, error: LogSeverity.ERROR }[
-        severity
-      ],
+      {
+        debug: LogSeverity.DEBUG,
+        info: LogSeverity.INFO,
+        warning: LogSeverity.WARNING,
+        error: LogSeverity.ERROR,
+      }[severity],
     );
     request.setUrn(urn);
     request.setMessage(message);

@@ -5,8 +5,9 @@
  * the inputs, changes are found by comparing the state with the inputs, outputs that a preview cannot know are unknown.
  */
 import { randomBytes } from 'node:crypto';
-import { compare, isZero, sameAsWanted, storedValue, type PropertyChange } from './diff';
-import { checkValues, schemaOf, type Failure, type Properties, type Property } from './properties';
+import { compare, type PropertyChange } from './diff';
+import { packageSchema } from './package-schema';
+import { checkValues, type Failure, type Property } from './properties';
 import {
   Empty,
   EngineLog,
@@ -21,6 +22,14 @@ import {
   type Severity,
 } from './protocol';
 import { Unfinished, type AnyResourceType, type Operation, type Provider } from './resource';
+import {
+  computedInputs,
+  importedInputs,
+  outputsOnly,
+  previewOfCreate,
+  refreshedInputs,
+  storedInputs,
+} from './state';
 import {
   Secret,
   UNKNOWN,
@@ -98,7 +107,11 @@ class ProviderServer<Client> {
         info.setVersion(this.version);
         return info;
       }),
-      getSchema: unary(() => this.schema()),
+      getSchema: unary(() => {
+        const response = new messages.GetSchemaResponse();
+        response.setSchema(JSON.stringify(packageSchema(this.provider, this.version)));
+        return response;
+      }),
       checkConfig: unary((request: messages.CheckRequest) => this.checkConfig(request)),
       diffConfig: unary((request: messages.DiffRequest) => this.diffConfig(request)),
       configure: unary((request: messages.ConfigureRequest) => this.configure(request)),
@@ -123,14 +136,20 @@ class ProviderServer<Client> {
         ]),
       ),
       list: (call: grpc.ServerWritableStream<unknown, unknown>) =>
-        call.destroy(Object.assign(new Error('list is not implemented'), { code: grpc.status.UNIMPLEMENTED })),
+        call.destroy(
+          Object.assign(new Error('list is not implemented'), { code: grpc.status.UNIMPLEMENTED }),
+        ),
     };
   }
 
   private checkConfig(request: messages.CheckRequest): messages.CheckResponse {
     const given = decode(request.getNews());
     const { failures } = checkValues(
-      { ...this.provider.config, version: { kind: { is: 'string' } }, pluginDownloadURL: { kind: { is: 'string' } } },
+      {
+        ...this.provider.config,
+        version: { kind: { is: 'string' } },
+        pluginDownloadURL: { kind: { is: 'string' } },
+      },
       reveal(given) as ValueMap,
       new Set(Object.keys(given)),
     );
@@ -179,7 +198,11 @@ class ProviderServer<Client> {
       );
     }
     const given = decode(request.getArgs());
-    const { values, failures } = checkValues(called.inputs, reveal(given) as ValueMap, secretProperties(given));
+    const { values, failures } = checkValues(
+      called.inputs,
+      reveal(given) as ValueMap,
+      secretProperties(given),
+    );
     const response = new messages.InvokeResponse();
     response.setFailuresList(failuresOf(failures));
     if (failures.length === 0) {
@@ -225,9 +248,12 @@ class ProviderServer<Client> {
     const inputs = reveal(decode(request.getNews())) as ValueMap;
     const oldInputs = reveal(decode(request.getOldInputs())) as ValueMap;
     const changes = compare(type.inputs, state, inputs, request.getIgnorechangesList());
-    const expired = type.expired?.(state as never) ?? [];
+    const expired = type.expired?.(state) ?? [];
     const replaces = [
-      ...new Set([...changes.filter((change) => change.replaces).map((change) => change.property), ...expired]),
+      ...new Set([
+        ...changes.filter((change) => change.replaces).map((change) => change.property),
+        ...expired,
+      ]),
     ];
     const response = new messages.DiffResponse();
     const { DIFF_SOME, DIFF_NONE } = messages.DiffResponse.DiffChanges;
@@ -248,7 +274,9 @@ class ProviderServer<Client> {
     const marked = decode(request.getProperties());
     const response = new messages.CreateResponse();
     if (request.getPreview()) {
-      response.setProperties(encode(this.outputs(type, marked, previewOfCreate(type, reveal(marked) as ValueMap))));
+      response.setProperties(
+        encode(this.outputs(type, marked, previewOfCreate(type, reveal(marked) as ValueMap))),
+      );
       return response;
     }
     const operation = this.operation(request.getUrn(), '', marked, {});
@@ -256,7 +284,9 @@ class ProviderServer<Client> {
     try {
       const { id, state } = await type.create(operation);
       response.setId(id);
-      response.setProperties(encode(this.outputs(type, marked, { ...storedInputs(type, inputs), ...state } as ValueMap)));
+      response.setProperties(
+        encode(this.outputs(type, marked, { ...storedInputs(type, inputs), ...state } as ValueMap)),
+      );
       return response;
     } catch (error) {
       throw this.unfinished(error, type, marked, inputs);
@@ -288,8 +318,10 @@ class ProviderServer<Client> {
     const operation = this.operation(request.getUrn(), request.getId(), marked, markedState);
     if (!type.update) throw new Error(`${typeIn(request.getUrn())} cannot be changed in place`);
     try {
-      const updated = await type.update({ ...operation, changed } as never);
-      response.setProperties(encode(this.outputs(type, marked, { ...kept(operation.inputs), ...updated } as ValueMap)));
+      const updated = await type.update({ ...operation, changed });
+      response.setProperties(
+        encode(this.outputs(type, marked, { ...kept(operation.inputs), ...updated } as ValueMap)),
+      );
       return response;
     } catch (error) {
       throw this.unfinished(error, type, marked, operation.inputs);
@@ -304,19 +336,22 @@ class ProviderServer<Client> {
     const imported = Object.keys(marked).length === 0 && Object.keys(state).length === 0;
     const response = new messages.ReadResponse();
     if (!type.read) {
-      if (imported) throw new Error(`${typeIn(request.getUrn())} cannot be imported: there is nothing to read it from`);
+      if (imported)
+        throw new Error(`${typeIn(request.getUrn())} cannot be imported: there is nothing to read it from`);
       response.setId(request.getId());
       response.setProperties(request.getProperties());
       response.setInputs(request.getInputs());
       return response;
     }
     const operation = this.operation(request.getUrn(), request.getId(), marked, markedState);
-    const found = await type.read(operation as never);
+    const found = await type.read(operation);
     if (!found) return response; // an empty id says that it is gone
     const fresh = { ...state, ...found.state } as ValueMap;
     const inputs = imported ? importedInputs(type, fresh) : refreshedInputs(type, operation.inputs, fresh);
     response.setId(found.id ?? request.getId());
-    response.setProperties(encode(copySecretMarks(this.outputs(type, marked, fresh), markedState) as ValueMap));
+    response.setProperties(
+      encode(copySecretMarks(this.outputs(type, marked, fresh), markedState) as ValueMap),
+    );
     if (marked[defaultsKey]) inputs[defaultsKey] = marked[defaultsKey];
     response.setInputs(encode(copySecretMarks(inputs, marked) as ValueMap));
     return response;
@@ -330,7 +365,7 @@ class ProviderServer<Client> {
       decode(request.getOldInputs()),
       decode(request.getProperties()),
     );
-    await type.delete?.(operation as never);
+    await type.delete?.(operation);
     return new Empty();
   }
 
@@ -396,30 +431,6 @@ class ProviderServer<Client> {
     const state = this.outputs(type, markedInputs, { ...storedInputs(type, inputs), ...error.state });
     return new UnfinishedResource(error.id, encode(state), encode(markedInputs), error.message);
   }
-
-  private schema(): messages.GetSchemaResponse {
-    const described = (properties: Properties): Record<string, object> =>
-      Object.fromEntries(
-        Object.entries(properties)
-          .filter(([, property]) => !property.notSimulated)
-          .map(([key, property]) => [key, { ...schemaOf(property.kind), ...(property.secret && { secret: true }) }]),
-      );
-    const requiredIn = (properties: Properties): string[] =>
-      Object.keys(properties).filter((key) => properties[key]?.required);
-    const resources = Object.fromEntries(
-      Object.entries(this.provider.resources).map(([token, type]) => [
-        token,
-        {
-          inputProperties: described(type.inputs),
-          requiredInputs: requiredIn(type.inputs),
-          properties: described({ ...type.inputs, ...type.outputs }),
-        },
-      ]),
-    );
-    const response = new messages.GetSchemaResponse();
-    response.setSchema(JSON.stringify({ name: this.provider.name, version: this.version, resources }));
-    return response;
-  }
 }
 
 function propertyDiff(change: PropertyChange): messages.PropertyDiff {
@@ -433,70 +444,11 @@ function propertyDiff(change: PropertyChange): messages.PropertyDiff {
   return diff;
 }
 
-function storedInputs(type: AnyResourceType<never>, inputs: ValueMap): ValueMap {
-  const stored: ValueMap = {};
-  for (const [key, property] of Object.entries(type.inputs)) {
-    const value = inputs[key] ?? property.default;
-    if (value !== undefined && value !== null) stored[key] = storedValue(property, value);
-  }
-  return stored;
-}
-
-function outputsOnly(type: AnyResourceType<never>, state: ValueMap): ValueMap {
-  return Object.fromEntries(Object.keys(type.outputs).map((key) => [key, state[key]]));
-}
-
-/** Inputs that the service filled in and the program still leaves to it. */
-function computedInputs(type: AnyResourceType<never>, state: ValueMap, inputs: ValueMap): ValueMap {
-  return Object.fromEntries(
-    Object.entries(type.inputs)
-      .filter(([key, property]) => property.computed && inputs[key] === undefined)
-      .map(([key]) => [key, state[key]]),
-  );
-}
-
-function previewOfCreate(type: AnyResourceType<never>, inputs: ValueMap): ValueMap {
-  const preview = storedInputs(type, inputs);
-  for (const [key, property] of Object.entries(type.inputs)) {
-    if (preview[key] === undefined && property.computed) preview[key] = UNKNOWN;
-  }
-  for (const key of Object.keys(type.outputs)) preview[key] = UNKNOWN;
-  return preview;
-}
-
-/** The old inputs, changed where reality differs from them, so that the next preview shows the drift. */
-function refreshedInputs(type: AnyResourceType<never>, old: ValueMap, fresh: ValueMap): ValueMap {
-  const inputs: ValueMap = { ...old };
-  for (const [key, property] of Object.entries(type.inputs)) {
-    const real = fresh[key];
-    const had = old[key];
-    if (had === undefined || had === null) {
-      const said = property.computed || isZero(real) || sameAsWanted(property, real, property.default);
-      if (!said) inputs[key] = real;
-    } else if (real === undefined || real === null) {
-      if (!isZero(had)) delete inputs[key];
-    } else if (!sameAsWanted(property, real, had)) {
-      inputs[key] = real;
-    }
-  }
-  return inputs;
-}
-
-function importedInputs(type: AnyResourceType<never>, fresh: ValueMap): ValueMap {
-  return Object.fromEntries(
-    Object.entries(type.inputs)
-      .filter(([key, property]) => !isZero(fresh[key]) && !sameAsWanted(property, fresh[key], property.default))
-      .map(([key]) => [key, fresh[key]]),
-  );
-}
-
 /** Runs a provider plugin until its engine goes. */
 export async function runProvider<Client>(provider: Provider<Client>, version: string): Promise<void> {
   const server = new ProviderServer(provider, version);
   // The engine passes its own address as the last argument; the handshake repeats it.
   const address = process.argv.slice(2).at(-1);
   if (address && /:\d+$/.test(address)) server.attachLog(address);
-  await servePlugin(ResourceProviderService as unknown as grpc.ServiceDefinition, server.implementation, () =>
-    server.cancel(),
-  );
+  await servePlugin(ResourceProviderService, server.implementation, () => server.cancel());
 }

@@ -17,7 +17,10 @@ const character = {
 const textInputs = {
   keepers,
   length: required(
-    number({ replaces: true, check: (length: number) => (length < 1 ? 'length is at least 1; for example 32' : undefined) }),
+    number({
+      replaces: true,
+      check: (length: number) => (length < 1 ? 'length is at least 1; for example 32' : undefined),
+    }),
   ),
   lower: flag({ replaces: true, default: true }),
   minLower: number({ replaces: true, default: 0 }),
@@ -64,7 +67,9 @@ function randomText(inputs: TextInputs): string {
   ];
   const pick = (from: string): string => from.charAt(randomInt(from.length));
   const all = classes.flatMap(([characters, used]) => (used ? [characters] : [])).join('');
-  const chosen = classes.flatMap(([characters, , least]) => Array.from({ length: least }, () => pick(characters)));
+  const chosen = classes.flatMap(([characters, , least]) =>
+    Array.from({ length: least }, () => pick(characters)),
+  );
   while (chosen.length < inputs.length) chosen.push(pick(all));
   for (let index = chosen.length - 1; index > 0; index--) {
     const other = randomInt(index + 1);
@@ -86,7 +91,8 @@ const randomPassword = resource({
   outputs: { result: text({ secret: true }) },
   reports: 'reasons',
   check: textFailures,
-  create: ({ inputs }) => Promise.resolve({ id: 'none', state: { result: randomText(inputs), ...digits(inputs) } }),
+  create: ({ inputs }) =>
+    Promise.resolve({ id: 'none', state: { result: randomText(inputs), ...digits(inputs) } }),
 });
 
 const randomString = resource({

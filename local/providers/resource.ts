@@ -20,7 +20,7 @@ export interface Operation<Client, Inputs, State> {
   /** Ends when the engine cancels the run. */
   signal: AbortSignal;
   /** Whether the engine marks the top-level property as secret. */
-  isSecret(property: string): boolean;
+  isSecret: (property: string) => boolean;
 }
 
 export interface ResourceType<Client, I extends Properties, O extends Properties> {
@@ -64,8 +64,9 @@ export type AnyResourceType<Client> = ResourceType<Client, Properties, Propertie
 
 /** Declares a resource type; only fixes the types of its inputs and state. */
 export function resourceFor<Client>() {
-  return <I extends Properties, O extends Properties>(type: ResourceType<Client, I, O>): AnyResourceType<Client> =>
-    type as unknown as AnyResourceType<Client>;
+  return <I extends Properties, O extends Properties>(
+    type: ResourceType<Client, I, O>,
+  ): AnyResourceType<Client> => type;
 }
 
 /** Thrown by `create` and `update`: the resource exists under `id`, `state` is what is known of it. */

@@ -71,7 +71,7 @@ function mapValues<From, To>(object: Record<string, From>, change: (value: From)
 
 /** Reads a Struct; an absent one is an empty map. */
 export function decode(struct: Struct | undefined): ValueMap {
-  return struct ? (mapValues(struct.toJavaScript(), fromWire) as ValueMap) : {};
+  return struct ? mapValues(struct.toJavaScript(), fromWire) : {};
 }
 
 /** The opposite of {@link decode}. */

@@ -22,7 +22,9 @@ export class LocalCloudHosts implements RemoteHosts {
 
   /** Whether servers of the local cloud are machines that SSH reaches. */
   async bootsMachines(signal: AbortSignal): Promise<boolean> {
-    const status = (await send(this.#api, 'GET', '/local/status', undefined, signal)) as { machines: boolean };
+    const status = (await send(this.#api, 'GET', '/local/status', undefined, signal)) as {
+      machines: boolean;
+    };
     return status.machines;
   }
 
@@ -34,7 +36,14 @@ export class LocalCloudHosts implements RemoteHosts {
 
   async copy(copy: RemoteCopy): Promise<void> {
     const { connection, source, remotePath, signal } = copy;
-    const finished = await this.#send(connection, 'create', `copy ${source} ${remotePath}`, undefined, false, signal);
+    const finished = await this.#send(
+      connection,
+      'create',
+      `copy ${source} ${remotePath}`,
+      undefined,
+      false,
+      signal,
+    );
     if (finished.exitCode !== 0) throw new Error(finished.stderr.trim());
   }
 

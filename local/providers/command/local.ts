@@ -23,7 +23,12 @@ const outputs = { stdout: text({ unknownOnUpdate: true }), stderr: text({ unknow
 
 type Inputs = Values<typeof inputs>;
 
-function execute(command: string, how: Inputs, extraEnvironment: Record<string, string>, signal: AbortSignal) {
+function execute(
+  command: string,
+  how: Inputs,
+  extraEnvironment: Record<string, string>,
+  signal: AbortSignal,
+) {
   const shell = process.platform === 'win32' ? ['cmd', '/C'] : ['/bin/sh', '-c'];
   const [program = '', ...words] = [...(how.interpreter?.length ? how.interpreter : shell), command];
   return new Promise<Finished>((resolve, reject) => {
@@ -53,7 +58,10 @@ export const localCommand = resourceFor<unknown>()({
     const id = commandId(name);
     if (wanted.create === undefined) return { id, state: { stdout: '', stderr: '' } };
     const finished = await execute(wanted.create, wanted, {}, signal);
-    return { id, state: outcomeOf(wanted.create, finished, wanted.logging, log, secretTexts(wanted, isSecret)) };
+    return {
+      id,
+      state: outcomeOf(wanted.create, finished, wanted.logging, log, secretTexts(wanted, isSecret)),
+    };
   },
   async update({ inputs: wanted, state, log, signal, isSecret }) {
     const command = wanted.update ?? wanted.create;

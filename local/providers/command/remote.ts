@@ -118,7 +118,12 @@ export const copyToRemote = resourceFor<HostChooser>()({
   check({ source }): Failure[] {
     const known = (source as Value) !== undefined && (source as Value) !== UNKNOWN;
     return known && pathOf(source) === undefined
-      ? [{ property: 'source', reason: 'source must be a FileAsset or a FileArchive with the path of a file or folder' }]
+      ? [
+          {
+            property: 'source',
+            reason: 'source must be a FileAsset or a FileArchive with the path of a file or folder',
+          },
+        ]
       : [];
   },
   async create(operation) {

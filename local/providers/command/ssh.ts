@@ -3,7 +3,13 @@ import { createPrivateKey } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, type ClientChannel, type ConnectConfig, type SFTPWrapper, type ServerHostKeyAlgorithm } from 'ssh2';
+import {
+  Client,
+  type ClientChannel,
+  type ConnectConfig,
+  type SFTPWrapper,
+  type ServerHostKeyAlgorithm,
+} from 'ssh2';
 import { openSsh } from '../tls/openssh';
 import { connectionDefaults, type Connection, type Endpoint } from './connection';
 import type { Finished } from './outcome';
@@ -21,7 +27,9 @@ function pinnedKey(hostKey: string | undefined): PinnedKey | undefined {
   if (hostKey === undefined) return undefined;
   const [type, blob] = hostKey.trim().split(/\s+/);
   if (!type || !blob) {
-    throw new WrongHost(`connection.hostKey ${JSON.stringify(hostKey)} is not a public key; for example ssh-ed25519 AAAA…`);
+    throw new WrongHost(
+      `connection.hostKey ${JSON.stringify(hostKey)} is not a public key; for example ssh-ed25519 AAAA…`,
+    );
   }
   return { type, blob };
 }
@@ -60,7 +68,11 @@ function configOf(endpoint: Endpoint): ConnectConfig {
 const place = (endpoint: Endpoint): string => `${endpoint.host}:${endpoint.port ?? connectionDefaults.port}`;
 
 /** One try to connect. */
-function dialOnce(endpoint: Endpoint, through: ClientChannel | undefined, signal: AbortSignal): Promise<Client> {
+function dialOnce(
+  endpoint: Endpoint,
+  through: ClientChannel | undefined,
+  signal: AbortSignal,
+): Promise<Client> {
   return new Promise((resolve, reject) => {
     const client = new Client();
     const fail = (error: Error): void => {
@@ -71,7 +83,9 @@ function dialOnce(endpoint: Endpoint, through: ClientChannel | undefined, signal
       reject(
         wrong
           ? new WrongHost(`${place(endpoint)} does not have the pinned host key (connection.hostKey)`)
-          : new Error(`cannot connect to ${place(endpoint)}: ${error.message || (error as NodeJS.ErrnoException).code}`),
+          : new Error(
+              `cannot connect to ${place(endpoint)}: ${error.message || (error as NodeJS.ErrnoException).code}`,
+            ),
       );
     };
     const abort = (): void => fail(new Error('cancelled'));
@@ -109,7 +123,7 @@ async function dial(
       if (error instanceof WrongHost || signal.aborted) throw error;
       if (limit >= 0 && failed >= limit) {
         const reason = error instanceof Error ? error.message : String(error);
-        throw new Error(`${reason} (after ${failed} ${failed === 1 ? 'try' : 'tries'})`);
+        throw new Error(`${reason} (after ${failed} ${failed === 1 ? 'try' : 'tries'})`, { cause: error });
       }
     }
     await sleep(pause, undefined, { signal });
@@ -119,7 +133,9 @@ async function dial(
 function forward(proxy: Client, target: Endpoint): Promise<ClientChannel> {
   return new Promise((resolve, reject) => {
     proxy.forwardOut('127.0.0.1', 0, target.host, target.port ?? connectionDefaults.port, (error, channel) =>
-      error ? reject(new Error(`the bastion cannot reach ${place(target)}: ${error.message}`)) : resolve(channel),
+      error
+        ? reject(new Error(`the bastion cannot reach ${place(target)}: ${error.message}`))
+        : resolve(channel),
     );
   });
 }
@@ -136,7 +152,11 @@ async function connected<T>(
   try {
     if (proxy) bastion = await dial(proxy, () => Promise.resolve(undefined), signal);
     const through = bastion;
-    client = await dial(connection, () => (through ? forward(through, connection) : Promise.resolve(undefined)), signal);
+    client = await dial(
+      connection,
+      () => (through ? forward(through, connection) : Promise.resolve(undefined)),
+      signal,
+    );
     return await work(client);
   } finally {
     client?.end();
@@ -167,7 +187,8 @@ function execute(
       channel.on('close', () => {
         signal.removeEventListener('abort', abort);
         if (exit) resolve({ ...exit, ...printed });
-        else reject(new Error('the connection was lost while the command ran; whether it finished is unknown'));
+        else
+          reject(new Error('the connection was lost while the command ran; whether it finished is unknown'));
       });
       channel.end(stdin ?? '');
     });
@@ -178,7 +199,11 @@ function execute(
  * Which of these variables the host does not take. A server refuses without a word that the SSH library would pass on,
  * so a first command looks for them.
  */
-async function refusedVariables(client: Client, env: Record<string, string>, signal: AbortSignal): Promise<string[]> {
+async function refusedVariables(
+  client: Client,
+  env: Record<string, string>,
+  signal: AbortSignal,
+): Promise<string[]> {
   const names = Object.keys(env);
   if (names.length === 0) return [];
   const wrong = names.find((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
@@ -193,7 +218,8 @@ function remoteEntry(sftp: SFTPWrapper, target: string): Promise<Entry> {
   return new Promise((resolve, reject) => {
     sftp.stat(target, (error, stats) => {
       if (!error) resolve(stats.isDirectory() ? 'folder' : 'file');
-      else if ((error as { code?: number }).code === 2) resolve(undefined); // no such file
+      else if ((error as { code?: number }).code === 2)
+        resolve(undefined); // no such file
       else reject(new Error(`cannot look at ${target} on the host: ${error.message}`));
     });
   });
@@ -202,7 +228,9 @@ function remoteEntry(sftp: SFTPWrapper, target: string): Promise<Entry> {
 function putFile(sftp: SFTPWrapper, source: string, target: string): Promise<void> {
   return new Promise((resolve, reject) => {
     sftp.fastPut(source, target, (error) =>
-      error ? reject(new Error(`cannot copy ${source} to ${target} on the host: ${error.message}`)) : resolve(),
+      error
+        ? reject(new Error(`cannot copy ${source} to ${target} on the host: ${error.message}`))
+        : resolve(),
     );
   });
 }

@@ -121,7 +121,9 @@ const rulesOf = (inputs: FirewallInputs) =>
     protocol: item.protocol,
     ...(item.port && { port: item.port }),
     ...(item.description && { description: item.description }),
-    ...(item.direction === 'in' ? { source_ips: item.sourceIps ?? [] } : { destination_ips: item.destinationIps ?? [] }),
+    ...(item.direction === 'in'
+      ? { source_ips: item.sourceIps ?? [] }
+      : { destination_ips: item.destinationIps ?? [] }),
   }));
 
 const resourcesOf = (applyTos: NonNullable<FirewallInputs['applyTos']>): ApiResource[] =>
@@ -141,15 +143,24 @@ function ruleFailures(rules: FirewallInputs['rules']): Failure[] {
     const failures: Failure[] = [];
     const needsPort = item.protocol === 'tcp' || item.protocol === 'udp';
     if (needsPort && !item.port) {
-      failures.push({ property: `${at}.port`, reason: `${item.protocol} needs a port; for example 443 or 85-90` });
+      failures.push({
+        property: `${at}.port`,
+        reason: `${item.protocol} needs a port; for example 443 or 85-90`,
+      });
     }
     if (!needsPort && item.port) {
-      failures.push({ property: `${at}.port`, reason: `${item.protocol} has no ports; got ${String(item.port)}` });
+      failures.push({
+        property: `${at}.port`,
+        reason: `${item.protocol} has no ports; got ${String(item.port)}`,
+      });
     }
     const [list, name] =
       item.direction === 'in' ? [item.sourceIps, 'sourceIps'] : [item.destinationIps, 'destinationIps'];
     if (Array.isArray(list) ? list.length === 0 : list === undefined) {
-      failures.push({ property: `${at}.${name}`, reason: `direction ${item.direction} needs ${name}; for example 0.0.0.0/0 and ::/0` });
+      failures.push({
+        property: `${at}.${name}`,
+        reason: `direction ${item.direction} needs ${name}; for example 0.0.0.0/0 and ::/0`,
+      });
     }
     return failures;
   });
@@ -197,8 +208,10 @@ export const firewall = resourceFor<HetznerClient>()({
       const wanted = resourcesOf(inputs.applyTos ?? []);
       const gone = has.filter((item) => !wanted.some((other) => sameResource(item, other)));
       const added = wanted.filter((item) => !has.some((other) => sameResource(item, other)));
-      if (gone.length) await client.act('POST', `/firewalls/${id}/actions/remove_from_resources`, { remove_from: gone });
-      if (added.length) await client.act('POST', `/firewalls/${id}/actions/apply_to_resources`, { apply_to: added });
+      if (gone.length)
+        await client.act('POST', `/firewalls/${id}/actions/remove_from_resources`, { remove_from: gone });
+      if (added.length)
+        await client.act('POST', `/firewalls/${id}/actions/apply_to_resources`, { apply_to: added });
     }
     const found = await findFirewall(client, id);
     return found ? firewallState(found) : {};

@@ -64,14 +64,20 @@ export const primaryIp = resourceFor<HetznerClient>()({
       auto_delete: inputs.autoDelete ?? false,
       ...(inputs.labels && { labels: inputs.labels }),
       ...(inputs.location && { location: inputs.location }),
-      ...(inputs.assigneeId && { assignee_id: inputs.assigneeId, assignee_type: inputs.assigneeType ?? 'server' }),
+      ...(inputs.assigneeId && {
+        assignee_id: inputs.assigneeId,
+        assignee_type: inputs.assigneeType ?? 'server',
+      }),
     });
     await client.finish(answer as object);
     const id = String(answer.primary_ip.id);
     if (inputs.deleteProtection) {
       await client.act('POST', `/primary_ips/${id}/actions/change_protection`, { delete: true });
     }
-    return { id, state: { ...primaryIpState(answer.primary_ip), deleteProtection: inputs.deleteProtection ?? false } };
+    return {
+      id,
+      state: { ...primaryIpState(answer.primary_ip), deleteProtection: inputs.deleteProtection ?? false },
+    };
   },
   async read({ client, id }) {
     const found = await findPrimaryIp(client, id);
@@ -130,7 +136,12 @@ function ownerOf(ids: { primaryIpId?: number; serverId?: number }): { owner: Own
   throw new Error('a reverse DNS entry needs a primaryIpId or a serverId');
 }
 
-async function findPointer(client: HetznerClient, owner: Owner, id: number, ip: string): Promise<string | undefined> {
+async function findPointer(
+  client: HetznerClient,
+  owner: Owner,
+  id: number,
+  ip: string,
+): Promise<string | undefined> {
   const answer = await client.find<Record<string, unknown>>(`/${owner.path}/${id}`);
   if (!answer) return undefined;
   let pointers: DnsPointer[];
@@ -171,7 +182,9 @@ export const rdns = resourceFor<HetznerClient>()({
     const match = /^([a-z])-(\d+)-(.+)$/.exec(id);
     const owner = owners.find((item) => item.letter === match?.[1]);
     if (!match || !owner) {
-      throw new Error(`id ${JSON.stringify(id)} is not p-<primary IP id>-<address> or s-<server id>-<address>`);
+      throw new Error(
+        `id ${JSON.stringify(id)} is not p-<primary IP id>-<address> or s-<server id>-<address>`,
+      );
     }
     const [number, ip] = [Number(match[2]), match[3] ?? ''];
     const dnsPtr = await findPointer(client, owner, number, ip);

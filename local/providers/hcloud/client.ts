@@ -44,9 +44,15 @@ export class HetznerClient {
         const error = (body as ErrorBody | undefined)?.error;
         if (!error?.code) return undefined;
         const fields = error.details?.fields ?? [];
-        const detail = fields.map((field) => `${field.name}: ${(field.messages ?? []).join(', ')}`).join('; ');
+        const detail = fields
+          .map((field) => `${field.name}: ${(field.messages ?? []).join(', ')}`)
+          .join('; ');
         // The service's own message first, then its code: people search for both.
-        return new ApiError(status, error.code, `${error.message} (${error.code})${detail ? `: ${detail}` : ''}`);
+        return new ApiError(
+          status,
+          error.code,
+          `${error.message} (${error.code})${detail ? `: ${detail}` : ''}`,
+        );
       },
     };
   }
@@ -76,7 +82,7 @@ export class HetznerClient {
   /** All pages of a list; `kind` is the key of the items in the answer. */
   async list<T>(path: string, kind: string, query: Record<string, string> = {}): Promise<T[]> {
     const items: T[] = [];
-    for (let page: number | null = 1; page !== null; ) {
+    for (let page: number | null = 1; page !== null;) {
       const search = new URLSearchParams({ ...query, page: String(page), per_page: '50' }).toString();
       const answer: Record<string, unknown> = await this.get(`${path}?${search}`);
       items.push(...(answer[kind] as T[]));
@@ -137,5 +143,10 @@ export function connect(config: Record<string, string | undefined>): HetznerClie
     );
   }
   const interval = /^(\d+)ms$/.exec(config.pollInterval ?? '')?.[1];
-  return new HetznerClient(endpoint, token, new AbortController().signal, interval ? Number(interval) : slowestPoll);
+  return new HetznerClient(
+    endpoint,
+    token,
+    new AbortController().signal,
+    interval ? Number(interval) : slowestPoll,
+  );
 }

@@ -137,8 +137,11 @@ async function one<T extends { id: number }>(
   by: { id?: number; name?: string },
 ): Promise<T> {
   const query: Record<string, string> = by.name === undefined ? {} : { name: by.name };
-  const found = (await client.list<T>(path, kind, query)).find((item) => by.id === undefined || item.id === by.id);
-  if (!found) throw new Error(`no ${what} found with ${by.id === undefined ? `name ${by.name}` : `id ${by.id}`}`);
+  const found = (await client.list<T>(path, kind, query)).find(
+    (item) => by.id === undefined || item.id === by.id,
+  );
+  if (!found)
+    throw new Error(`no ${what} found with ${by.id === undefined ? `name ${by.name}` : `id ${by.id}`}`);
   return found;
 }
 
@@ -147,7 +150,11 @@ async function serversBy(
   selector: string | undefined,
   statuses: string[] | undefined,
 ): Promise<ApiServer[]> {
-  const servers = await client.list<ApiServer>('/servers', 'servers', selector ? { label_selector: selector } : {});
+  const servers = await client.list<ApiServer>(
+    '/servers',
+    'servers',
+    selector ? { label_selector: selector } : {},
+  );
   return servers.filter((server) => !statuses?.length || statuses.includes(server.status));
 }
 
@@ -171,7 +178,8 @@ export const lookups = {
     async call(client, inputs) {
       const servers = (await serversBy(client, inputs.withSelector, inputs.withStatuses)).filter(
         (item) =>
-          (inputs.id === undefined || item.id === inputs.id) && (inputs.name === undefined || item.name === inputs.name),
+          (inputs.id === undefined || item.id === inputs.id) &&
+          (inputs.name === undefined || item.name === inputs.name),
       );
       const [server] = servers;
       if (!server || servers.length > 1) {
@@ -183,7 +191,9 @@ export const lookups = {
   'hcloud:index/getServerType:getServerType': lookup({
     inputs: { id: number(), name: text() },
     call: async (client, inputs) =>
-      describeServerType(await one<ApiServerType>(client, '/server_types', 'server_types', 'server type', inputs)),
+      describeServerType(
+        await one<ApiServerType>(client, '/server_types', 'server_types', 'server type', inputs),
+      ),
   }),
   'hcloud:index/getServerTypes:getServerTypes': lookup({
     inputs: {},
@@ -240,7 +250,9 @@ export const lookups = {
       const [image] = fitting;
       if (!image) throw new Error(`no image found with ${JSON.stringify(inputs)}`);
       if (fitting.length > 1 && !inputs.mostRecent) {
-        throw new Error(`more than one image found with ${JSON.stringify(inputs)}; narrow it, or set mostRecent`);
+        throw new Error(
+          `more than one image found with ${JSON.stringify(inputs)}; narrow it, or set mostRecent`,
+        );
       }
       return { ...inputs, ...describeImage(image) };
     },

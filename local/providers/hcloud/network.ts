@@ -46,8 +46,12 @@ export const network = resourceFor<HetznerClient>()({
       ...(inputs.labels && { labels: inputs.labels }),
     });
     const id = String(answer.network.id);
-    if (inputs.deleteProtection) await client.act('POST', `/networks/${id}/actions/change_protection`, { delete: true });
-    return { id, state: { ...networkState(answer.network), deleteProtection: inputs.deleteProtection ?? false } };
+    if (inputs.deleteProtection)
+      await client.act('POST', `/networks/${id}/actions/change_protection`, { delete: true });
+    return {
+      id,
+      state: { ...networkState(answer.network), deleteProtection: inputs.deleteProtection ?? false },
+    };
   },
   async read({ client, id }) {
     const found = await findNetwork(client, id);
@@ -58,7 +62,9 @@ export const network = resourceFor<HetznerClient>()({
       await client.request('PUT', `/networks/${id}`, {
         ...(changed.has('name') && { name: inputs.name }),
         ...(changed.has('labels') && { labels: inputs.labels ?? {} }),
-        ...(changed.has('exposeRoutesToVswitch') && { expose_routes_to_vswitch: inputs.exposeRoutesToVswitch ?? false }),
+        ...(changed.has('exposeRoutesToVswitch') && {
+          expose_routes_to_vswitch: inputs.exposeRoutesToVswitch ?? false,
+        }),
       });
     }
     if (changed.has('deleteProtection')) {
@@ -77,7 +83,10 @@ export const network = resourceFor<HetznerClient>()({
 /** `<network>-<range>`, such as `12-10.10.0.0/16`. */
 function splitSubnetId(id: string): { networkId: number; range: string } {
   const match = /^(\d+)-(.+)$/.exec(id);
-  if (!match) throw new Error(`subnet id ${JSON.stringify(id)} is not <network id>-<range>; for example 12-10.10.0.0/16`);
+  if (!match)
+    throw new Error(
+      `subnet id ${JSON.stringify(id)} is not <network id>-<range>; for example 12-10.10.0.0/16`,
+    );
   return { networkId: Number(match[1]), range: match[2] ?? '' };
 }
 
@@ -201,6 +210,11 @@ export const serverNetwork = resourceFor<HetznerClient>()({
   async delete({ client, id }) {
     const [serverId, networkId] = splitAttachmentId(id);
     if (!(await findAttachment(client, serverId, networkId))) return;
-    await client.act('POST', `/servers/${serverId}/actions/detach_from_network`, { network: networkId }, busy);
+    await client.act(
+      'POST',
+      `/servers/${serverId}/actions/detach_from_network`,
+      { network: networkId },
+      busy,
+    );
   },
 });

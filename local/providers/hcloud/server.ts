@@ -191,7 +191,11 @@ async function readServer(client: HetznerClient, id: string): Promise<ApiServer>
 /** Attaching and detaching meet servers that are busy: the real provider tries again. */
 export const busy = ['locked', 'service_error', 'no_subnet_available'];
 
-async function attach(client: HetznerClient, id: string, block: NonNullable<Inputs['networks']>[number]): Promise<void> {
+async function attach(
+  client: HetznerClient,
+  id: string,
+  block: NonNullable<Inputs['networks']>[number],
+): Promise<void> {
   await client.act(
     'POST',
     `/servers/${id}/actions/attach_to_network`,
@@ -205,11 +209,18 @@ async function power(client: HetznerClient, id: string, command: 'poweron' | 'po
 }
 
 /** Binds the server to exactly these firewalls. */
-async function bindFirewalls(client: HetznerClient, id: string, server: ApiServer, wanted: number[]): Promise<void> {
+async function bindFirewalls(
+  client: HetznerClient,
+  id: string,
+  server: ApiServer,
+  wanted: number[],
+): Promise<void> {
   const bound = (server.public_net.firewalls ?? []).map((firewall) => firewall.id);
   const resource = { type: 'server', server: { id: Number(id) } };
   for (const firewall of bound.filter((item) => !wanted.includes(item))) {
-    await client.act('POST', `/firewalls/${firewall}/actions/remove_from_resources`, { remove_from: [resource] });
+    await client.act('POST', `/firewalls/${firewall}/actions/remove_from_resources`, {
+      remove_from: [resource],
+    });
   }
   for (const firewall of wanted.filter((item) => !bound.includes(item))) {
     await client.act('POST', `/firewalls/${firewall}/actions/apply_to_resources`, { apply_to: [resource] });
@@ -217,7 +228,12 @@ async function bindFirewalls(client: HetznerClient, id: string, server: ApiServe
 }
 
 /** Changes public addresses. The service only does so while the server is off, hence an outage. */
-async function changePublicNet(client: HetznerClient, id: string, server: ApiServer, wanted: Inputs): Promise<void> {
+async function changePublicNet(
+  client: HetznerClient,
+  id: string,
+  server: ApiServer,
+  wanted: Inputs,
+): Promise<void> {
   const block = wanted.publicNets?.[0];
   await power(client, id, 'poweroff');
   try {
@@ -226,7 +242,9 @@ async function changePublicNet(client: HetznerClient, id: string, server: ApiSer
       const asked = block?.[family];
       const has = server.public_net[family]?.id;
       if (!enabled && asked) {
-        throw new Error(`publicNets: ${family}Enabled is false and ${family} is ${asked}; leave one of them out`);
+        throw new Error(
+          `publicNets: ${family}Enabled is false and ${family} is ${asked}; leave one of them out`,
+        );
       }
       if (has && (!enabled || (asked && asked !== has))) {
         await client.act('POST', `/primary_ips/${has}/actions/unassign`);
@@ -251,13 +269,23 @@ async function changePublicNet(client: HetznerClient, id: string, server: ApiSer
   }
 }
 
-async function changeNetworks(client: HetznerClient, id: string, server: ApiServer, wanted: Inputs): Promise<void> {
+async function changeNetworks(
+  client: HetznerClient,
+  id: string,
+  server: ApiServer,
+  wanted: Inputs,
+): Promise<void> {
   const blocks = new Map((wanted.networks ?? []).map((block) => [networkIdOf(block), block]));
   for (const attached of server.private_net) {
     const block = blocks.get(attached.network);
     const kept = block && (!block.ip || block.ip === attached.ip);
     if (!kept) {
-      await client.act('POST', `/servers/${id}/actions/detach_from_network`, { network: attached.network }, busy);
+      await client.act(
+        'POST',
+        `/servers/${id}/actions/detach_from_network`,
+        { network: attached.network },
+        busy,
+      );
     } else {
       blocks.delete(attached.network);
       const aliases = block.aliasIps;
@@ -295,7 +323,9 @@ export const server = resourceFor<HetznerClient>()({
   autoName: true,
   deletesFirstWhenNamed: true,
   check: ({ deleteProtection, rebuildProtection }) =>
-    typeof deleteProtection === 'boolean' && typeof rebuildProtection === 'boolean' && deleteProtection !== rebuildProtection
+    typeof deleteProtection === 'boolean' &&
+    typeof rebuildProtection === 'boolean' &&
+    deleteProtection !== rebuildProtection
       ? [
           {
             property: 'rebuildProtection',
@@ -308,7 +338,8 @@ export const server = resourceFor<HetznerClient>()({
     const image = await findImage(client, wanted.image, wanted.serverType);
     const keys = await Promise.all((wanted.sshKeys ?? []).map((key) => findSshKey(client, key)));
     const net = wanted.publicNets?.[0];
-    const enabled = (family: 'ipv4' | 'ipv6'): boolean => Boolean(net?.[family]) || (net?.[`${family}Enabled`] ?? true);
+    const enabled = (family: 'ipv4' | 'ipv6'): boolean =>
+      Boolean(net?.[family]) || (net?.[`${family}Enabled`] ?? true);
     const isPublic = enabled('ipv4') || enabled('ipv6');
     const answer = await client.request<{ server: ApiServer }>('POST', '/servers', {
       name: wanted.name,
@@ -382,13 +413,15 @@ export const server = resourceFor<HetznerClient>()({
         });
       }
     }
-    if (changed.has('deleteProtection') || changed.has('rebuildProtection')) await protect(client, id, wanted);
+    if (changed.has('deleteProtection') || changed.has('rebuildProtection'))
+      await protect(client, id, wanted);
     const after = await readServer(client, id);
     return { ...stateOf(after), ...blocksOf(after, wanted) };
   },
 
   async delete({ client, id, state, signal }) {
-    if (state.shutdownBeforeDeletion && (await client.find(`/servers/${id}`))) await shutDown(client, id, signal);
+    if (state.shutdownBeforeDeletion && (await client.find(`/servers/${id}`)))
+      await shutDown(client, id, signal);
     await client.remove(`/servers/${id}`);
   },
 });

@@ -39,7 +39,11 @@ const stateOf = (volume: ApiVolume) => ({
 const findVolume = async (client: HetznerClient, id: string | number): Promise<ApiVolume | undefined> =>
   (await client.find<{ volume: ApiVolume }>(`/volumes/${id}`))?.volume;
 
-async function attach(client: HetznerClient, id: string | number, wanted: { serverId?: number; automount?: boolean }) {
+async function attach(
+  client: HetznerClient,
+  id: string | number,
+  wanted: { serverId?: number; automount?: boolean },
+) {
   await client.act(
     'POST',
     `/volumes/${id}/actions/attach`,
@@ -76,7 +80,8 @@ export const volume = resourceFor<HetznerClient>()({
     const id = String(answer.volume.id);
     try {
       await client.finish(answer as object);
-      if (wanted.deleteProtection) await client.act('POST', `/volumes/${id}/actions/change_protection`, { delete: true });
+      if (wanted.deleteProtection)
+        await client.act('POST', `/volumes/${id}/actions/change_protection`, { delete: true });
       return { id, state: stateOf((await findVolume(client, id)) ?? answer.volume) };
     } catch (error) {
       throw new Unfinished(id, stateOf(answer.volume), error);
@@ -99,7 +104,9 @@ export const volume = resourceFor<HetznerClient>()({
     }
     if (changed.has('size')) await client.act('POST', `/volumes/${id}/actions/resize`, { size: wanted.size });
     if (changed.has('deleteProtection')) {
-      await client.act('POST', `/volumes/${id}/actions/change_protection`, { delete: wanted.deleteProtection ?? false });
+      await client.act('POST', `/volumes/${id}/actions/change_protection`, {
+        delete: wanted.deleteProtection ?? false,
+      });
     }
     const found = await findVolume(client, id);
     return found ? stateOf(found) : {};

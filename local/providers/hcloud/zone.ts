@@ -49,7 +49,8 @@ export const zone = resourceFor<HetznerClient>()({
     });
     await client.finish(answer as object);
     const id = String(answer.zone.id);
-    if (inputs.deleteProtection) await client.act('POST', `/zones/${id}/actions/change_protection`, { delete: true });
+    if (inputs.deleteProtection)
+      await client.act('POST', `/zones/${id}/actions/change_protection`, { delete: true });
     return { id, state: zoneState((await findZone(client, id)) ?? answer.zone) };
   },
   async read({ client, id }) {
@@ -60,7 +61,9 @@ export const zone = resourceFor<HetznerClient>()({
     if (changed.has('labels')) await client.request('PUT', `/zones/${id}`, { labels: inputs.labels ?? {} });
     if (changed.has('ttl')) await client.act('POST', `/zones/${id}/actions/change_ttl`, { ttl: inputs.ttl });
     if (changed.has('deleteProtection')) {
-      await client.act('POST', `/zones/${id}/actions/change_protection`, { delete: inputs.deleteProtection ?? false });
+      await client.act('POST', `/zones/${id}/actions/change_protection`, {
+        delete: inputs.deleteProtection ?? false,
+      });
     }
     const found = await findZone(client, id);
     return found ? zoneState(found) : {};
@@ -111,16 +114,21 @@ export const zoneRrset = resourceFor<HetznerClient>()({
   reports: 'reasons',
   autoName: true,
   async create({ client, inputs }) {
-    const answer = await client.request<{ rrset: ApiRrset }>('POST', `/zones/${encodeURIComponent(inputs.zone)}/rrsets`, {
-      name: inputs.name,
-      type: inputs.type,
-      records: inputs.records,
-      ...(inputs.ttl && { ttl: inputs.ttl }),
-      ...(inputs.labels && { labels: inputs.labels }),
-    });
+    const answer = await client.request<{ rrset: ApiRrset }>(
+      'POST',
+      `/zones/${encodeURIComponent(inputs.zone)}/rrsets`,
+      {
+        name: inputs.name,
+        type: inputs.type,
+        records: inputs.records,
+        ...(inputs.ttl && { ttl: inputs.ttl }),
+        ...(inputs.labels && { labels: inputs.labels }),
+      },
+    );
     await client.finish(answer as object);
     const path = pathOf(inputs.zone, answer.rrset.name, inputs.type);
-    if (inputs.changeProtection) await client.act('POST', `${path}/actions/change_protection`, { change: true });
+    if (inputs.changeProtection)
+      await client.act('POST', `${path}/actions/change_protection`, { change: true });
     return { id: answer.rrset.id, state: rrsetState((await findRrset(client, path)) ?? answer.rrset) };
   },
   async read({ client, id, state }) {
@@ -129,19 +137,23 @@ export const zoneRrset = resourceFor<HetznerClient>()({
     const type = parts.pop() ?? '';
     const name = parts.pop() ?? '';
     const zoneName = state.zone ?? parts.pop();
-    if (!zoneName || !name) throw new Error(`id ${JSON.stringify(id)} is not <zone>/<name>/<type>; for example example.org/meet/A`);
+    if (!zoneName || !name)
+      throw new Error(`id ${JSON.stringify(id)} is not <zone>/<name>/<type>; for example example.org/meet/A`);
     const found = await findRrset(client, pathOf(zoneName, name, type));
     return found && { id: found.id, state: { ...rrsetState(found), zone: zoneName } };
   },
   async update({ client, inputs, changed }) {
     const path = pathOf(inputs.zone, inputs.name ?? '', inputs.type);
     if (changed.has('labels')) await client.request('PUT', path, { labels: inputs.labels ?? {} });
-    if (changed.has('ttl')) await client.act('POST', `${path}/actions/change_ttl`, { ttl: inputs.ttl ?? null });
+    if (changed.has('ttl'))
+      await client.act('POST', `${path}/actions/change_ttl`, { ttl: inputs.ttl ?? null });
     if (changed.has('records')) {
       await client.act('POST', `${path}/actions/set_records`, { records: inputs.records });
     }
     if (changed.has('changeProtection')) {
-      await client.act('POST', `${path}/actions/change_protection`, { change: inputs.changeProtection ?? false });
+      await client.act('POST', `${path}/actions/change_protection`, {
+        change: inputs.changeProtection ?? false,
+      });
     }
     const found = await findRrset(client, path);
     return found ? rrsetState(found) : {};

@@ -7,18 +7,21 @@ import type { AlternativeNames, Certificate } from './x509';
 
 const writeOnly = notSimulated('write-only values are not needed here; use the value without Wo');
 
-const subject = object({
-  commonName: text(),
-  country: text(),
-  emailAddress: text(),
-  locality: text(),
-  organization: text(),
-  organizationalUnit: text(),
-  postalCode: text(),
-  province: text(),
-  serialNumber: text(),
-  streetAddresses: list(text()),
-}, { replaces: true });
+const subject = object(
+  {
+    commonName: text(),
+    country: text(),
+    emailAddress: text(),
+    locality: text(),
+    organization: text(),
+    organizationalUnit: text(),
+    postalCode: text(),
+    province: text(),
+    serialNumber: text(),
+    streetAddresses: list(text()),
+  },
+  { replaces: true },
+);
 
 /** The other names that a certificate is good for, the subject, and the key they belong to. */
 const requestInputs = {
@@ -32,7 +35,10 @@ const requestInputs = {
 };
 
 const hours = (traits: object) =>
-  number({ ...traits, check: (value: number) => (value < 0 ? 'hours cannot be negative; for example 8760' : undefined) });
+  number({
+    ...traits,
+    check: (value: number) => (value < 0 ? 'hours cannot be negative; for example 8760' : undefined),
+  });
 
 const certificateInputs = {
   allowedUses: required(list(text(), { replaces: true })),
@@ -120,7 +126,10 @@ export const selfSignedCert = resource({
     });
     return {
       id: certificate.serialNumber,
-      state: { ...certificateState(certificate), keyAlgorithm: keyAlgorithm(inputs.privateKeyPem, 'privateKeyPem') },
+      state: {
+        ...certificateState(certificate),
+        keyAlgorithm: keyAlgorithm(inputs.privateKeyPem, 'privateKeyPem'),
+      },
     };
   },
   update: () => Promise.resolve({}),
@@ -164,7 +173,10 @@ export const locallySignedCert = resource({
     });
     return {
       id: certificate.serialNumber,
-      state: { ...certificateState(certificate), caKeyAlgorithm: keyAlgorithm(inputs.caPrivateKeyPem, 'caPrivateKeyPem') },
+      state: {
+        ...certificateState(certificate),
+        caKeyAlgorithm: keyAlgorithm(inputs.caPrivateKeyPem, 'caPrivateKeyPem'),
+      },
     };
   },
   update: () => Promise.resolve({}),

@@ -22,12 +22,17 @@ const curves: Record<string, string> = { 'P-256': 'nistp256', 'P-384': 'nistp384
 
 /** Public and private parts of a key as SSH fields; undefined for keys that SSH has no form for (curve P-224). */
 function parts(key: KeyObject): { type: string; public: Buffer; private: Buffer } | undefined {
-  if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'secp224r1') return undefined;
+  if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'secp224r1')
+    return undefined;
   const jwk = key.export({ format: 'jwk' });
   if (jwk.kty === 'OKP') {
     const point = Buffer.from(jwk.x ?? '', 'base64url');
     const seed = Buffer.from(jwk.d ?? '', 'base64url');
-    return { type: 'ssh-ed25519', public: field(point), private: Buffer.concat([field(point), field(Buffer.concat([seed, point]))]) };
+    return {
+      type: 'ssh-ed25519',
+      public: field(point),
+      private: Buffer.concat([field(point), field(Buffer.concat([seed, point]))]),
+    };
   }
   if (jwk.kty === 'EC') {
     const curve = curves[jwk.crv ?? ''] ?? '';
@@ -66,7 +71,8 @@ export function openSsh(key: KeyObject): OpenSshKey {
   const comment = field('');
   let secret = Buffer.concat([check, check, field(fields.type), fields.private, comment]);
   // Filled up to the cipher's block (8 for none) with 1, 2, 3…
-  for (let filler = 1; secret.length % 8 !== 0; filler++) secret = Buffer.concat([secret, Buffer.from([filler])]);
+  for (let filler = 1; secret.length % 8 !== 0; filler++)
+    secret = Buffer.concat([secret, Buffer.from([filler])]);
   const one = Buffer.from([0, 0, 0, 1]);
   const file = Buffer.concat([
     Buffer.from('openssh-key-v1\0'),
@@ -81,7 +87,10 @@ export function openSsh(key: KeyObject): OpenSshKey {
   return {
     publicKey: `${fields.type} ${blob.toString('base64')}\n`,
     privateKey: `-----BEGIN OPENSSH PRIVATE KEY-----\n${lines.join('\n')}\n-----END OPENSSH PRIVATE KEY-----\n`,
-    fingerprintMd5: createHash('md5').update(blob).digest('hex').replace(/..(?=.)/g, '$&:'),
+    fingerprintMd5: createHash('md5')
+      .update(blob)
+      .digest('hex')
+      .replace(/..(?=.)/g, '$&:'),
     fingerprintSha256: `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`,
   };
 }

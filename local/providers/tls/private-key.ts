@@ -33,7 +33,8 @@ export const privateKey = resourceFor<null>()({
     rsaBits: number({
       replaces: true,
       default: 2048,
-      check: (bits: number) => (bits < 1024 || bits > 16_384 ? 'RSA keys have 1024 to 16384 bits; for example 4096' : undefined),
+      check: (bits: number) =>
+        bits < 1024 || bits > 16_384 ? 'RSA keys have 1024 to 16384 bits; for example 4096' : undefined,
     }),
   },
   outputs: {
@@ -51,7 +52,9 @@ export const privateKey = resourceFor<null>()({
     const open = createPublicKey(key);
     const ssh = openSsh(key);
     return {
-      id: createHash('sha1').update(open.export({ type: 'spki', format: 'der' })).digest('hex'),
+      id: createHash('sha1')
+        .update(open.export({ type: 'spki', format: 'der' }))
+        .digest('hex'),
       state: {
         privateKeyPem: traditionalPem(key, inputs.algorithm),
         privateKeyPemPkcs8: key.export({ type: 'pkcs8', format: 'pem' }) as string,

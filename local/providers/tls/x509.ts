@@ -62,12 +62,17 @@ interface Keys {
 function algorithmOf(key: KeyObject): Keys['algorithm'] {
   const name = key.asymmetricKeyType === 'ec' ? key.asymmetricKeyDetails?.namedCurve : key.asymmetricKeyType;
   const algorithm = algorithms[name ?? ''];
-  if (!algorithm) throw new Error(`certificates for keys of kind ${name} are not simulated; use ED25519, RSA, or ECDSA on P256, P384, P521`);
+  if (!algorithm)
+    throw new Error(
+      `certificates for keys of kind ${name} are not simulated; use ED25519, RSA, or ECDSA on P256, P384, P521`,
+    );
   return algorithm;
 }
 
 const importPublic = (key: KeyObject): Promise<webcrypto.CryptoKey> =>
-  webcrypto.subtle.importKey('spki', key.export({ type: 'spki', format: 'der' }), algorithmOf(key), true, ['verify']);
+  webcrypto.subtle.importKey('spki', key.export({ type: 'spki', format: 'der' }), algorithmOf(key), true, [
+    'verify',
+  ]);
 
 function readPrivateKey(pem: string, property: string): KeyObject {
   try {
@@ -112,8 +117,13 @@ export interface CertificateWish {
   validityHours: number;
 }
 
-async function extensionsOf(wish: CertificateWish, subjectKey: webcrypto.CryptoKey): Promise<x509.Extension[]> {
-  const bits = wish.allowedUses.flatMap((use) => keyUsageBits[use] ?? []).reduce((all, bit) => all | (1 << bit), 0);
+async function extensionsOf(
+  wish: CertificateWish,
+  subjectKey: webcrypto.CryptoKey,
+): Promise<x509.Extension[]> {
+  const bits = wish.allowedUses
+    .flatMap((use) => keyUsageBits[use] ?? [])
+    .reduce((all, bit) => all | (1 << bit), 0);
   const extended = wish.allowedUses.flatMap((use) => extendedUsages[use] ?? []);
   const limit = wish.isCaCertificate && wish.maxPathLength >= 0 ? wish.maxPathLength : undefined;
   return [
@@ -121,7 +131,7 @@ async function extensionsOf(wish: CertificateWish, subjectKey: webcrypto.CryptoK
     ...(bits ? [new x509.KeyUsagesExtension(bits, true)] : []),
     ...(extended.length > 0 ? [new x509.ExtendedKeyUsageExtension(extended)] : []),
     ...(wish.isCaCertificate || wish.setSubjectKeyId
-      ? [await x509.SubjectKeyIdentifierExtension.create(subjectKey as x509.PublicKeyType)]
+      ? [await x509.SubjectKeyIdentifierExtension.create(subjectKey)]
       : []),
   ];
 }
@@ -148,7 +158,8 @@ function newSerial(): { hex: string; decimal: string } {
   return { hex, decimal: BigInt(`0x${hex}`).toString() };
 }
 
-const toPem = (document: { toString(format: 'pem'): string }): string => `${document.toString('pem').trim()}\n`;
+const toPem = (document: { toString(format: 'pem'): string }): string =>
+  `${document.toString('pem').trim()}\n`;
 
 /** A certificate that its own key signs. */
 export async function selfSigned(
@@ -163,7 +174,7 @@ export async function selfSigned(
   const general = alternativeNames(names);
   const extensions = await extensionsOf(wish, keys.publicKey);
   if (wish.setAuthorityKeyId) {
-    extensions.push(await x509.AuthorityKeyIdentifierExtension.create(keys.publicKey as x509.PublicKeyType));
+    extensions.push(await x509.AuthorityKeyIdentifierExtension.create(keys.publicKey));
   }
   if (general.length > 0) extensions.push(new x509.SubjectAlternativeNameExtension(general));
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -202,7 +213,8 @@ export async function signedByCa(
   wish: CertificateWish,
 ): Promise<Certificate> {
   const request = new x509.Pkcs10CertificateRequest(certRequestPem);
-  if (!(await request.verify())) throw new Error('certRequestPem: the request is not signed by the key it names');
+  if (!(await request.verify()))
+    throw new Error('certRequestPem: the request is not signed by the key it names');
   const ca = new x509.X509Certificate(caCertPem);
   const caKeys = await keysOf(caPrivateKeyPem, 'caPrivateKeyPem');
   const caPublic = createPublicKey(readPrivateKey(caPrivateKeyPem, 'caPrivateKeyPem'));
@@ -216,7 +228,7 @@ export async function signedByCa(
   const serial = newSerial();
   const times = validity(wish.validityHours);
   const extensions = await extensionsOf(wish, subjectKey);
-  extensions.push(await x509.AuthorityKeyIdentifierExtension.create(caKeys.publicKey as x509.PublicKeyType));
+  extensions.push(await x509.AuthorityKeyIdentifierExtension.create(caKeys.publicKey));
   const asked = request.getExtension('2.5.29.17'); // subject alternative name
   if (asked) extensions.push(new x509.SubjectAlternativeNameExtension(asked.rawData));
   const certificate = await x509.X509CertificateGenerator.create({
@@ -225,7 +237,7 @@ export async function signedByCa(
     issuer: ca.subjectName.toJSON(),
     ...times,
     signingAlgorithm: caKeys.algorithm,
-    publicKey: subjectKey as x509.PublicKeyType,
+    publicKey: subjectKey,
     signingKey: caKeys.privateKey,
     extensions,
   });
