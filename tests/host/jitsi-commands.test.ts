@@ -1,0 +1,202 @@
+import { readdirSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { jitsiHostPlan } from '../../cloud-init/roles';
+import { ProsodyHost } from './prosody-host';
+import { has, RenderedRole, run } from './rendered-role';
+import { fullJitsiValues, jitsiValues } from './role-values';
+
+const isRoot = process.getuid?.() === 0;
+const passwords = {
+  'xmpp-focus-password': 'Focus-0123456789',
+  'xmpp-jvb-password': 'Bridge-0123456789',
+  'xmpp-jibri-password': 'Recorder-0123456789',
+  'xmpp-recorder-password': 'Call-0123456789',
+};
+const jwtSecret = 'jwt-0123456789-0123456789-0123456789';
+
+describe.skipIf(!has('prosody') || !has('runuser') || !isRoot)(
+  'with a real Prosody (needs prosody, root)',
+  () => {
+    const domain = jitsiValues.domain;
+    const role = new RenderedRole(jitsiHostPlan(jitsiValues), { 'jwt-secret': jwtSecret });
+    const prosody = new ProsodyHost(role);
+    const command = (name: string, ...args: string[]) =>
+      run(role.path(`/usr/local/sbin/${name}`), args, { env: prosody.env() });
+
+    beforeAll(() => prosody.start(domain), 30_000);
+    afterAll(async () => {
+      await prosody.stop();
+      role.remove();
+    });
+
+    it('platform-accounts says which passwords are missing', () => {
+      const { code, output } = command('platform-accounts');
+      expect(code).toBe(75);
+      expect(output).toContain(
+        'focus@auth.meet.example.org: the secret xmpp-focus-password has not been delivered yet',
+      );
+    });
+
+    it('registers all accounts, shows no password, and does not take a failed roster for success', () => {
+      for (const [name, value] of Object.entries(passwords))
+        role.write(`/etc/platform/secrets/${name}`, value);
+      const { code, output } = command('platform-accounts');
+      // mod_roster_command comes with Jitsi's plugins, which are not here.
+      expect(code, output).toBe(1);
+      expect(output).toContain(`focus.${domain} did not get into the roster of focus`);
+      for (const who of ['focus@auth', 'jvb@auth', 'jibri@auth', 'recorder@recorder']) {
+        expect(output).toContain(`${who}.${domain}: registered`);
+      }
+      for (const value of Object.values(passwords)) expect(output).not.toContain(value);
+    });
+
+    it('changes only the password that differs', () => {
+      role.write('/etc/platform/secrets/xmpp-jvb-password', 'Another-0123456789');
+      expect(command('platform-accounts', '--check').output).toContain(
+        `jvb@auth.${domain}: another password is stored`,
+      );
+      const { output } = command('platform-accounts');
+      expect(output).toContain(`jvb@auth.${domain}: password changed`);
+      expect(output).not.toContain('registered');
+      expect(command('platform-accounts', '--check').output).not.toContain('jvb@');
+    });
+
+    it('a token made by the host logs in, a wrong one does not, and the room is joined', () => {
+      role.write('/etc/platform/secrets/jwt-secret', jwtSecret);
+      expect(command('platform-token-check', '--login-only')).toEqual({
+        code: 0,
+        output: 'a token is checked and let in\n',
+      });
+      expect(command('platform-token-check')).toEqual({
+        code: 0,
+        output: 'a token joined a room, and focus answers\n',
+      });
+      role.write('/etc/platform/secrets/jwt-secret', 'the server has another one, 0123456789');
+      const { code, output } = command('platform-token-check', '--login-only');
+      expect(code).toBe(1);
+      expect(output).toMatch(/^a right token was refused: /);
+      expect(output).not.toContain('eyJ');
+    });
+
+    it('counts rooms as lessons, the check’s own left out', () => {
+      expect(command('platform-lessons')).toEqual({ code: 0, output: '0\n' });
+      const create = run('prosodyctl', ['shell', `muc:create("algebra-7@conference.${domain}")`], {
+        env: prosody.env(),
+      });
+      expect(create.code, create.output).toBe(0);
+      run('prosodyctl', ['shell', `muc:create("platform-check-1@conference.${domain}")`], {
+        env: prosody.env(),
+      });
+      expect(JSON.parse(command('platform-lessons', '--json').output)).toEqual({
+        lessons: 1,
+        rooms: ['algebra-7'],
+      });
+    });
+
+    it('does not call a Prosody without an answer empty', async () => {
+      await prosody.stop();
+      const { code, output } = command('platform-lessons');
+      expect(code).toBe(1);
+      expect(output).toContain('did not list the rooms');
+      expect(command('platform-token-check').output).toContain('does not answer');
+    });
+  },
+);
+
+describe.skipIf(!has('openssl') || !isRoot)('platform-certificate (needs openssl, root)', () => {
+  const role = new RenderedRole(jitsiHostPlan(fullJitsiValues));
+  const domain = fullJitsiValues.domain;
+  const called: string[] = [];
+  const env = { PATH: `${role.path('/bin')}:${process.env.PATH}`, PLATFORM_ROOT: role.root };
+  const command = (...args: string[]) => {
+    const done = run(role.path('/usr/local/sbin/platform-certificate'), args, { env });
+    called.splice(0, called.length, ...(role.exists('/calls') ? role.read('/calls').trim().split('\n') : []));
+    role.write('/calls', '');
+    return done;
+  };
+  const pair = (certificate: string, key: string, name: string, days = '10') => {
+    role.write(key, '', 0o600);
+    role.write(certificate, '');
+    run('openssl', [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', days],
+      ...['-subj', `/CN=${name}`, '-keyout', role.path(key), '-out', role.path(certificate)],
+    ]);
+  };
+  const served = () =>
+    run('openssl', ['x509', '-in', role.path('/etc/ssl/platform/public.crt'), '-noout', '-subject']).output;
+
+  beforeAll(() => {
+    role.write('/bin/systemctl', `#!/bin/sh\necho "$@" >>${role.path('/calls')}\n`, 0o755);
+    role.write('/bin/certbot', `#!/bin/sh\necho "certbot $*" >>${role.path('/calls')}\nexit 1\n`, 0o755);
+    role.write('/bin/getent', '#!/bin/sh\n[ "$1" = group ] && exit 2\necho "203.0.113.9 STREAM x"\n', 0o755);
+  });
+  afterAll(() => role.remove());
+
+  it('makes one of its own while nothing else is there, so that nginx can start', () => {
+    expect(command('install').code).toBe(0);
+    expect(served()).toContain('not yet certified');
+    expect(role.mode('/etc/ssl/platform/public.key')).toBe('0600');
+    expect(called).toContain('--no-block reload nginx');
+  });
+  it('does nothing the second time', () => {
+    expect(command('install')).toEqual({ code: 0, output: '' });
+    expect(called).toEqual(['']);
+  });
+  it('takes the stack’s own when it has come, not with another’s key', () => {
+    pair('/etc/platform/secrets/fallback-certificate', '/etc/platform/secrets/fallback-key', 'stack');
+    const right = role.read('/etc/platform/secrets/fallback-key');
+    role.write('/etc/platform/secrets/fallback-key', role.read('/var/lib/platform/throwaway-key'));
+    command('install');
+    expect(served()).toContain('not yet certified');
+    role.write('/etc/platform/secrets/fallback-key', right);
+    command('install');
+    expect(served()).toContain('stack');
+  });
+  it('does not ask the authority while DNS points elsewhere', () => {
+    const { code, output } = command('request');
+    expect(code).toBe(75);
+    expect(output).toContain(`${domain} does not point at 198.18.0.5 yet`);
+    expect(called.join()).not.toContain('certbot');
+  });
+  it('asks for all names when DNS is right, and keeps the old one when that fails', () => {
+    role.write('/bin/getent', '#!/bin/sh\n[ "$1" = group ] && exit 2\necho "198.18.0.5 STREAM x"\n', 0o755);
+    const { code, output } = command('request');
+    expect(code).toBe(1);
+    expect(output).toContain('gave no certificate');
+    expect(called.join()).toMatch(
+      /certbot certonly .*--webroot .*-d meet-2\.example\.org -d turn\.meet-2\.example\.org/,
+    );
+    expect(served()).toContain('stack');
+  });
+  it('takes Let’s Encrypt’s before all others, and goes back when it has run out', () => {
+    const lineage = `/etc/letsencrypt/live/${domain}`;
+    pair(`${lineage}/fullchain.pem`, `${lineage}/privkey.pem`, 'encrypted');
+    expect(command('install').code).toBe(0);
+    expect(served()).toContain('encrypted');
+    expect(command('status')).toMatchObject({ code: 0 });
+    pair(`${lineage}/fullchain.pem`, `${lineage}/privkey.pem`, 'outdated', '0');
+    command('install');
+    expect(served()).toContain('stack');
+    expect(command('status')).toMatchObject({ code: 1 });
+    expect(readdirSync(role.path('/etc/ssl/platform')).sort()).toEqual(['public.crt', 'public.key']);
+  });
+});
+
+describe('platform-sip-account', () => {
+  it('writes the passwords as Jigasi wants them, for its group alone', () => {
+    const role = new RenderedRole(jitsiHostPlan(fullJitsiValues));
+    const command = () =>
+      run(role.path('/usr/local/sbin/platform-sip-account'), [], { env: { PLATFORM_ROOT: role.root } });
+    expect(command()).toMatchObject({ code: 75 });
+    role.write('/etc/platform/secrets/sip-password', 'sip secret\n');
+    role.write('/etc/platform/secrets/xmpp-jigasi-password', 'xmpp secret\n');
+    const { code, output } = command();
+    expect(code, output).toBe(0);
+    expect(output).not.toContain('secret');
+    const path = '/etc/jitsi/jigasi/sip-communicator.properties';
+    expect(role.read(path)).toContain(`PASSWORD=${Buffer.from('sip secret').toString('base64')}`);
+    expect(role.mode(path)).toBe('0640');
+    expect(command()).toEqual({ code: 0, output: '' });
+    role.remove();
+  });
+});
