@@ -21,12 +21,50 @@ describe('the school of the example', () => {
   });
 
   test('declares exactly these resources', () => {
-    expect(count(school.resources)).toMatchInlineSnapshot();
+    expect(count(school.resources)).toMatchInlineSnapshot(`
+      {
+        "command:local:Command": 1,
+        "command:remote:Command": 13,
+        "hcloud:index/firewall:Firewall": 4,
+        "hcloud:index/network:Network": 1,
+        "hcloud:index/networkSubnet:NetworkSubnet": 1,
+        "hcloud:index/placementGroup:PlacementGroup": 1,
+        "hcloud:index/primaryIp:PrimaryIp": 2,
+        "hcloud:index/rdns:Rdns": 2,
+        "hcloud:index/server:Server": 4,
+        "hcloud:index/sshKey:SshKey": 2,
+        "hcloud:index/zoneRrset:ZoneRrset": 2,
+        "lesson-platform:index:BridgePool": 1,
+        "lesson-platform:index:DomainRecords": 1,
+        "lesson-platform:index:Host": 4,
+        "lesson-platform:index:JitsiHost": 1,
+        "lesson-platform:index:PlatformCa": 1,
+        "lesson-platform:index:PlatformNetwork": 1,
+        "lesson-platform:index:RecorderAccounts": 1,
+        "lesson-platform:index:RecorderPool": 1,
+        "lesson-platform:index:RecordingStore": 1,
+        "lesson-platform:index:SshAccess": 1,
+        "lesson-platform:index:TokenAuth": 1,
+        "random:index/randomPassword:RandomPassword": 7,
+        "tls:index/certRequest:CertRequest": 2,
+        "tls:index/locallySignedCert:LocallySignedCert": 2,
+        "tls:index/privateKey:PrivateKey": 7,
+        "tls:index/selfSignedCert:SelfSignedCert": 1,
+      }
+    `);
   });
 
   test('a recorder is at most five resources, its component counted', () => {
     const own = school.resources.filter(({ name }) => /^recorder-2(-|$)/.test(name));
-    expect(own.map(({ name, type }) => `${name} ${type.split(':').pop()}`).sort()).toMatchInlineSnapshot();
+    expect(own.map(({ name, type }) => `${name} ${type.split(':').pop()}`).sort()).toMatchInlineSnapshot(`
+      [
+        "recorder-2 Host",
+        "recorder-2 Server",
+        "recorder-2-converge Command",
+        "recorder-2-drain Command",
+        "recorder-2-secrets Command",
+      ]
+    `);
     expect(own.length).toBeLessThanOrEqual(5);
   });
 
