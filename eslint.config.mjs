@@ -2,7 +2,7 @@ import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['node_modules', '.local', '.cache', 'coverage', 'dist'] },
+  { ignores: ['node_modules', '.local', '.cache', 'coverage', 'dist', 'cloud-init/*/etc'] },
   eslint.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

@@ -6,7 +6,7 @@
  */
 export function refuseQuoting(values: Record<string, string>, role: string): void {
   const problems = Object.entries(values)
-    .filter(([, value]) => !/^[^\s"'`\\${}();<>|&\u0000-\u001f\u007f]*$/u.test(value))
+    .filter(([, value]) => !/^[^\s"'`\\${}();<>|&\p{Cc}]*$/u.test(value))
     .map(
       ([name, value]) =>
         `${name}: ${JSON.stringify(value)} holds a blank, a quote or another character that configuration files give a meaning; e.g. https://app.example.org`,
