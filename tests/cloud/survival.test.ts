@@ -67,10 +67,12 @@ async function work(hetzner: Ask, confirmed: Confirmed, name: string, answered: 
   }
 }
 
-test('every answered change survives a kill at any moment', { timeout: 120_000 }, async () => {
+const rounds = process.env.TIER === 'soak' ? 100 : 4;
+
+test('every answered change survives a kill at any moment', { timeout: rounds * 30_000 }, async () => {
   const directory = await scratchDirectory();
   const confirmed: Confirmed = new Map();
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < rounds; round++) {
     const daemon = await startedDaemon(directory, ['--action-ms', '3']);
     let answers = 0;
     const enough = 5 + Math.floor(Math.random() * 60);

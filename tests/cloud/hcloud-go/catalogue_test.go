@@ -1,4 +1,4 @@
-package cloud
+package hcloud_test
 
 import (
 	"context"

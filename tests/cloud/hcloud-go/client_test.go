@@ -1,6 +1,6 @@
-// Package cloud drives the local cloud with the official Hetzner client, the one that the real provider uses.
+// Package hcloud_test drives the local cloud with the official Hetzner client, the one that the real provider uses.
 // What the client cannot do is a bug of the local cloud. HCLOUD_ENDPOINT and HCLOUD_TOKEN say where it is.
-package cloud
+package hcloud_test
 
 import (
 	"context"

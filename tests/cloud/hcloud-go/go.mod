@@ -1,4 +1,4 @@
-module lesson-platform/tests/cloud
+module lesson-platform/tests/cloud/hcloud-go
 
 go 1.25.0
 
