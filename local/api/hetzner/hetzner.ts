@@ -8,6 +8,7 @@ import { actionList, oneAction } from './kind';
 import { networkRoutes } from './networks';
 import { placementGroupRoutes } from './placement-groups';
 import { primaryIpRoutes } from './primary-ips';
+import { reverseDnsRoutes } from './reverse-dns';
 import { rrsetRoutes } from './rrsets';
 import { serverActionRoutes } from './server-actions';
 import { serverNetworkRoutes } from './server-networks';
@@ -26,6 +27,7 @@ export function hetzner(cloud: Cloud, token: string): Dialect {
   networkRoutes(routes, cloud);
   placementGroupRoutes(routes, cloud);
   primaryIpRoutes(routes, cloud);
+  reverseDnsRoutes(routes, cloud);
   firewallRoutes(routes, cloud);
   serverRoutes(routes, cloud);
   serverActionRoutes(routes, cloud);

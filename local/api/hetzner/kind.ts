@@ -91,6 +91,27 @@ export function serveKind<T extends Named>(routes: Routes, cloud: Cloud, kind: K
   });
 }
 
+const changeProtection = z.strictObject({ delete: z.boolean() });
+
+/** Serves the action that protects a resource from deletion, or no longer. */
+export function serveProtection<T extends Named & { protection: { delete: boolean } }>(
+  routes: Routes,
+  cloud: Cloud,
+  kind: Kind<T> & { type: ResourceType },
+): void {
+  const protect = cloud.actions.define<{ id: number; delete: boolean }>(`${kind.type}/change_protection`, {
+    command: 'change_protection',
+    apply: (args) => {
+      const record = kind.records.get(args.id);
+      if (record) record.protection = { delete: args.delete };
+    },
+  });
+  routes.post(`/${kind.plural}/:id/actions/change_protection`, (call) => {
+    const { id } = wanted(kind, call);
+    return began(protect([{ type: kind.type, id }], { id, ...parseBody(changeProtection, call.body) }));
+  });
+}
+
 /** The record that a path names. @throws ApiError `not_found` */
 export function wanted<T extends Named>(
   kind: Pick<Kind<T>, 'records' | 'type' | 'find'>,
@@ -165,5 +186,3 @@ export function newRecord(
     created: new Date().toISOString(),
   };
 }
-
-export const changeProtection = z.strictObject({ delete: z.boolean() });

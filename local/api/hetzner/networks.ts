@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { contains, overlap, parseRange, toAddress, toNumber, type Range } from '../addresses';
+import { contains, overlap, parseRange, toAddress, type Range } from '../addresses';
 import type { Cloud } from '../cloud';
 import { ApiError, invalidInput } from '../errors';
 import { labels, name, parseBody } from '../input';
@@ -8,13 +8,14 @@ import type { NetworkRecord, State } from '../state';
 import { networkZones } from './catalogue';
 import {
   began,
-  changeProtection,
   newRecord,
   refuseProtected,
   refuseTakenName,
   serveKind,
+  serveProtection,
   wanted,
 } from './kind';
+import { gatewayOf, within } from './private-addresses';
 
 const privateRanges = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'].map((text) => parseRange(text)!);
 
@@ -123,18 +124,7 @@ export function networkRoutes(routes: Routes, cloud: Cloud): void {
     );
   });
 
-  const protect = cloud.actions.define<{ network: number; delete: boolean }>('network/change_protection', {
-    command: 'change_protection',
-    apply: (args) => {
-      const network = state.networks.get(args.network);
-      if (network) network.protection = { delete: args.delete };
-    },
-  });
-  routes.post('/networks/:id/actions/change_protection', (call) => {
-    const network = wanted(kind, call);
-    const given = parseBody(changeProtection, call.body);
-    return began(protect([{ type: 'network', id: network.id }], { network: network.id, ...given }));
-  });
+  serveProtection(routes, cloud, kind);
 }
 
 function networkView(network: NetworkRecord, state: State) {
@@ -165,11 +155,6 @@ function attachedTo(network: NetworkRecord, state: State): number[] {
     .map(({ id }) => id);
 }
 
-/** The first address of the whole network, whatever the subnet. */
-function gatewayOf(network: NetworkRecord): number {
-  return parseRange(network.ipRange)!.first + 1;
-}
-
 function newSubnet(network: NetworkRecord, given: z.infer<typeof subnet>): NetworkRecord['subnets'][number] {
   const whole = parseRange(network.ipRange)!;
   const taken = network.subnets.map((one) => parseRange(one.ipRange)!);
@@ -198,55 +183,4 @@ function refuseSubnetInUse(network: NetworkRecord, ipRange: string, state: State
     server.networks.some((at) => at.network === network.id && within(at.ip, range)),
   );
   if (user) throw new ApiError('resource_in_use', `subnet ${ipRange} is in use by server ${user.id}`);
-}
-
-const within = (ip: string, range: Range) => toNumber(ip) >= range.first && toNumber(ip) <= range.last;
-
-/**
- * Chooses a server's address in a network, or checks the one asked for: within a subnet of the server's network
- * zone, not the gateway, not an end of the subnet, not taken.
- *
- * @param wantedRange the subnet to choose from, by its range
- * @throws ApiError `no_subnet_available`, `ip_not_available`
- */
-export function privateAddress(
-  network: NetworkRecord,
-  zone: string,
-  state: State,
-  wantedIp?: string,
-  wantedRange?: string,
-): string {
-  const subnets = network.subnets
-    .filter((one) => one.networkZone === zone && (wantedRange === undefined || one.ipRange === wantedRange))
-    .map((one) => parseRange(one.ipRange)!);
-  const holding = wantedIp === undefined ? subnets : subnets.filter((range) => within(wantedIp, range));
-  if (holding.length === 0) {
-    const what = wantedRange ?? wantedIp;
-    throw new ApiError(
-      'no_subnet_available',
-      `network ${network.id} has no subnet ${what ? `with ${what} ` : ''}in network zone ${zone}`,
-    );
-  }
-
-  const taken = new Set([gatewayOf(network)]);
-  for (const server of state.servers) {
-    for (const at of server.networks.filter((one) => one.network === network.id)) {
-      for (const ip of [at.ip, ...at.aliasIps]) taken.add(toNumber(ip));
-    }
-  }
-  const free = (ip: number) =>
-    !taken.has(ip) && !holding.some((range) => ip === range.first || ip === range.last);
-  if (wantedIp !== undefined) {
-    if (free(toNumber(wantedIp))) return wantedIp;
-    throw new ApiError('ip_not_available', `IP ${wantedIp} is not available in network ${network.id}`);
-  }
-  for (const range of holding) {
-    for (let ip = range.first; ip <= range.last; ip++) {
-      if (free(ip)) return toAddress(ip);
-    }
-  }
-  throw new ApiError(
-    'no_subnet_available',
-    `network ${network.id} has no address left in network zone ${zone}`,
-  );
 }

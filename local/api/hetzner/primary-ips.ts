@@ -1,24 +1,24 @@
-import { isIP } from 'node:net';
 import { z } from 'zod';
-import { inNetwork, nextPublicIp } from '../addresses';
+import { nextPublicIp } from '../addresses';
 import type { Cloud } from '../cloud';
 import { ApiError, invalidInput } from '../errors';
-import { findByIdOrName, hostName, id, idOrName, labels, name, orNull, parseBody } from '../input';
+import { findByIdOrName, id, idOrName, labels, name, orNull, parseBody } from '../input';
 import type { Routes } from '../routes';
 import type { PrimaryIpRecord, ServerRecord, State } from '../state';
 import { actionView } from '../actions';
 import { locationNamed, locations } from './catalogue';
 import {
   began,
-  changeProtection,
   existing,
   newRecord,
   refuseProtected,
   refuseTakenName,
   serveKind,
+  serveProtection,
   wanted,
 } from './kind';
 import { machineOf } from './machine';
+import { defaultDnsPtr } from './reverse-dns';
 
 const create = z.strictObject({
   name,
@@ -30,11 +30,6 @@ const create = z.strictObject({
   labels: labels.optional(),
 });
 const assign = z.strictObject({ assignee_id: id, assignee_type: z.literal('server') });
-
-export const changeDnsPtr = z.strictObject({
-  ip: z.string().refine((text) => isIP(text) !== 0, 'not an IP address'),
-  dns_ptr: hostName.nullable(),
-});
 
 /** Primary IPs: public addresses that can outlive their server. */
 export function primaryIpRoutes(routes: Routes, cloud: Cloud): void {
@@ -132,51 +127,7 @@ export function primaryIpRoutes(routes: Routes, cloud: Cloud): void {
     return began(left(onServer(server.id, ip), { ip: ip.id, server: server.id }));
   });
 
-  const protect = cloud.actions.define<{ ip: number; delete: boolean }>('primary_ip/change_protection', {
-    command: 'change_protection',
-    apply: (args) => {
-      const ip = records.get(args.ip);
-      if (ip) ip.protection = { delete: args.delete };
-    },
-  });
-  routes.post('/primary_ips/:id/actions/change_protection', (call) => {
-    const ip = wanted(kind, call);
-    const given = parseBody(changeProtection, call.body);
-    return began(protect([{ type: 'primary_ip', id: ip.id }], { ip: ip.id, ...given }));
-  });
-
-  const setDnsPtr = cloud.actions.define<{ primaryIp: number; ip: string; dnsPtr: string | null }>(
-    'primary_ip/change_dns_ptr',
-    {
-      command: 'change_dns_ptr',
-      apply: (args) => {
-        const ip = records.get(args.primaryIp);
-        if (!ip) return;
-        const dnsPtr = args.dnsPtr ?? defaultDnsPtr(ip);
-        const others = ip.dnsPtr.filter((one) => one.ip !== args.ip);
-        ip.dnsPtr = dnsPtr === null ? others : [...others, { ip: args.ip, dns_ptr: dnsPtr }];
-      },
-    },
-  );
-  const changePtr = (ip: PrimaryIpRecord, body: unknown) => {
-    const given = parseBody(changeDnsPtr, body);
-    refuseForeign(ip, given.ip);
-    return began(
-      setDnsPtr([{ type: 'primary_ip', id: ip.id }], {
-        primaryIp: ip.id,
-        ip: given.ip,
-        dnsPtr: given.dns_ptr,
-      }),
-    );
-  };
-  routes.post('/primary_ips/:id/actions/change_dns_ptr', (call) => changePtr(wanted(kind, call), call.body));
-  routes.post('/servers/:id/actions/change_dns_ptr', (call) => {
-    const server = wanted({ records: state.servers, type: 'server' }, call);
-    const given = parseBody(changeDnsPtr, call.body);
-    const ip = records.find((one) => one.assignee === server.id && owns(one, given.ip));
-    if (!ip) throw invalidInput('ip', `${given.ip} is not an address of server ${server.id}`);
-    return changePtr(ip, call.body);
-  });
+  serveProtection(routes, cloud, kind);
 }
 
 export function primaryIpView(ip: PrimaryIpRecord) {
@@ -217,20 +168,6 @@ export function addPrimaryIp(
   const dnsPtr = defaultDnsPtr(ip);
   if (dnsPtr !== null) ip.dnsPtr = [{ ip: ip.ip, dns_ptr: dnsPtr }];
   return state.primaryIps.add(ip);
-}
-
-/** An IPv4 address always has a name of the provider's; IPv6 has none until it is given one. */
-function defaultDnsPtr(ip: PrimaryIpRecord): string | null {
-  return ip.type === 'ipv4' ? `static.${ip.ip.split('.').reverse().join('.')}.clients.your-server.de` : null;
-}
-
-function owns(ip: PrimaryIpRecord, address: string): boolean {
-  return ip.type === 'ipv4' ? ip.ip === address : inNetwork(address, ip.ip);
-}
-
-function refuseForeign(ip: PrimaryIpRecord, address: string): void {
-  if (!owns(ip, address))
-    throw invalidInput('ip', `${address} does not belong to primary IP ${ip.id} (${ip.ip})`);
 }
 
 /** @throws ApiError `primary_ip_datacenter_mismatch` (the code kept its old name) */

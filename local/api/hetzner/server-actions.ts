@@ -9,7 +9,8 @@ import { imageWithId, serverTypeNamed, serverTypes } from './catalogue';
 import { began, existing, wanted } from './kind';
 import { machineOf } from './machine';
 import { refuseFull } from './placement-groups';
-import { fittingImage, refuseUnavailable, rootPassword, userData } from './servers';
+import { fittingImage, refuseUnavailable, userData } from './server-order';
+import { rootPassword } from './servers';
 
 const changeType = z.strictObject({ server_type: idOrName, upgrade_disk: z.boolean() });
 const rebuildBody = z.strictObject({ image: idOrName, user_data: userData.nullish() });

@@ -9,7 +9,7 @@ import type { NetworkAttachment, NetworkRecord, ServerRecord, State } from '../s
 import { locationNamed } from './catalogue';
 import { began, existing, wanted } from './kind';
 import { machineOf } from './machine';
-import { privateAddress } from './networks';
+import { privateAddress } from './private-addresses';
 
 const ip = z.string().refine((text) => isIPv4(text), 'not an IPv4 address, e.g. 10.10.1.1');
 const attachBody = z.strictObject({

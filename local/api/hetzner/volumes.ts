@@ -8,12 +8,12 @@ import type { VolumeRecord } from '../state';
 import { locationNamed, locations } from './catalogue';
 import {
   began,
-  changeProtection,
   existing,
   newRecord,
   refuseProtected,
   refuseTakenName,
   serveKind,
+  serveProtection,
   wanted,
 } from './kind';
 
@@ -138,18 +138,7 @@ export function volumeRoutes(routes: Routes, cloud: Cloud): void {
     return began(resized([{ type: 'volume', id: volume.id }], { volume: volume.id, size: given.size }));
   });
 
-  const protect = actions.define<{ volume: number; delete: boolean }>('volume/change_protection', {
-    command: 'change_protection',
-    apply: (args) => {
-      const volume = state.volumes.get(args.volume);
-      if (volume) volume.protection = { delete: args.delete };
-    },
-  });
-  routes.post('/volumes/:id/actions/change_protection', (call) => {
-    const volume = wanted(kind, call);
-    const given = parseBody(changeProtection, call.body);
-    return began(protect([{ type: 'volume', id: volume.id }], { volume: volume.id, ...given }));
-  });
+  serveProtection(routes, cloud, kind);
 }
 
 /** @throws ApiError when the volume cannot be attached to a server in this location */

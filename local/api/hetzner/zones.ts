@@ -8,11 +8,11 @@ import type { State, ZoneRecord } from '../state';
 import { actionView } from '../actions';
 import {
   began,
-  changeProtection,
   newRecord,
   refuseProtected,
   refuseTakenName,
   serveKind,
+  serveProtection,
   wanted,
   type Kind,
 } from './kind';
@@ -44,7 +44,7 @@ const changeTtl = z.strictObject({ ttl });
 const NAMESERVERS = ['hydrogen.ns.hetzner.com.', 'oxygen.ns.hetzner.com.', 'helium.ns.hetzner.de.'];
 
 /** A zone is named by id or by its domain. */
-export function zoneKind(state: State): Kind<ZoneRecord> {
+export function zoneKind(state: State): Kind<ZoneRecord> & { type: 'zone' } {
   return {
     plural: 'zones',
     type: 'zone',
@@ -94,17 +94,7 @@ export function zoneRoutes(routes: Routes, cloud: Cloud): void {
     return began(deleted(at(zone), { zone: zone.id }));
   });
 
-  const protect = actions.define<{ zone: number; delete: boolean }>('zone/change_protection', {
-    command: 'change_protection',
-    apply: (args) => {
-      const zone = state.zones.get(args.zone);
-      if (zone) zone.protection = { delete: args.delete };
-    },
-  });
-  routes.post('/zones/:id/actions/change_protection', (call) => {
-    const zone = wanted(kind, call);
-    return began(protect(at(zone), { zone: zone.id, ...parseBody(changeProtection, call.body) }));
-  });
+  serveProtection(routes, cloud, kind);
 
   const ttlChanged = actions.define<{ zone: number; ttl: number }>('zone/change_ttl', {
     command: 'change_ttl',
