@@ -41,6 +41,11 @@ export interface HostService {
    */
   verify?: string;
   /**
+   * A failing `verify` means that the process is gone: it is restarted even while lessons run, since they have
+   * nothing left to lose by it.
+   */
+  mendDuringLessons?: boolean;
+  /**
    * Globs (`*` within one folder, `**` across folders) of the absolute paths that it reads. Files below
    * `/etc/platform/secrets/` count as well.
    */

@@ -185,6 +185,7 @@ function services(values: JitsiValues): HostService[] {
       endsLessons: true,
       check: 'hocon -f /etc/jitsi/jicofo/jicofo.conf get jicofo.xmpp.client.domain',
       // A SysV script: the unit counts as active when the process is gone.
+      mendDuringLessons: true,
       verify: 'curl --silent --fail --max-time 5 --output /dev/null http://127.0.0.1:8888/about/health',
       files: ['/etc/jitsi/jicofo/jicofo.conf', AUTHORITY],
     },

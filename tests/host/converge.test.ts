@@ -4,9 +4,10 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { planDigest, planText } from '../../cloud-init/host-plan';
+import { plans } from '../unit/cloud-init-values';
 import { demoPlan, file, ScratchHost } from './scratch-host';
 
-const plans = join(
+const planStore = join(
   __dirname,
   '..',
   '..',
@@ -170,6 +171,34 @@ describe('later runs', () => {
     expect(code, output).toBe(1);
     expect(made.calls()).toContain('systemctl restart rooms.service');
     expect(made.status().failures).toMatchObject([{ unit: 'rooms.service', step: 'verify' }]);
+  });
+});
+
+describe('a unit that does not do its work while lessons run', () => {
+  function broken(more: object): ScratchHost {
+    const made = host();
+    made.secrets({ 'turn-secret': turn });
+    const plan = demoPlan();
+    Object.assign(plan.services[1]!, more);
+    made.plan(plan);
+    made.converge();
+    made.lessons(1);
+    made.note('broken-rooms', '');
+    made.calls();
+    return made;
+  }
+
+  it('is reported, and left alone', () => {
+    const made = broken({});
+    expect(made.converge('--scheduled').code).toBe(1);
+    expect(made.calls()).toEqual([]);
+    expect(made.status().failures[0]!.reason).toContain('not restarted, as lessons run');
+  });
+
+  it('is restarted when its failing means that it is gone', () => {
+    const made = broken({ mendDuringLessons: true });
+    made.converge('--scheduled');
+    expect(made.calls()).toContain('systemctl restart rooms.service');
   });
 });
 
@@ -357,6 +386,13 @@ describe('secrets', () => {
     expect(first.output + second.output).not.toMatch(/secret-of/);
   });
 
+  it('may be empty only where that means something', () => {
+    const made = host();
+    expect(made.secrets({ 'turn-secret': turn, 'jwt-secret-previous': '' })).toMatchObject({ code: 0 });
+    expect(made.secrets({ 'turn-secret': '' }).output).toContain('the value of turn-secret is empty');
+    expect(made.read('/etc/platform/secrets/turn-secret')).toBe(turn);
+  });
+
   it('are refused without being printed when they are not as described', () => {
     const made = host();
     for (const input of [
@@ -439,17 +475,23 @@ describe('a run that is killed', () => {
 describe('platform-apply', () => {
   it('takes a plan on standard input, unpacks converge from it and waits until the host is ready', () => {
     const made = host();
-    made.secrets({ 'turn-secret': turn });
-    const own = made.read('/usr/local/lib/platform/converge/plan.py');
-    const path = '/usr/local/lib/platform/converge/plan.py';
-    const plan = demoPlan(
-      { [path]: file(`${own}# newer\n`) },
-      { ready: 'test -e $FAKE_ROOT/etc/web/site.conf && echo lessons can be held' },
+    const own = Object.entries(plans.jitsi!().files).filter(([path]) =>
+      /^\/usr\/local\/(lib\/platform\/converge\/|sbin\/platform-(converge|apply|secrets)$)/.test(path),
     );
+    // The host as it boots: with nothing but the programs of the user data.
+    made.discard('/usr/local/lib/platform');
+    made.discard('/usr/local/sbin/platform-converge');
+    made.secrets({ 'turn-secret': turn });
+    const plan = demoPlan(Object.fromEntries(own), { ready: 'test -e $FAKE_ROOT/etc/web/site.conf' });
     const { code, output } = made.run('platform-apply', [], planText(plan));
     expect(code, output).toBe(0);
-    expect(made.read(path)).toContain('# newer');
     expect(output).toMatch(/wrote \/etc\/web\/site\.conf[^]*ready/);
+    const newer = demoPlan({
+      ...Object.fromEntries(own),
+      '/usr/local/lib/platform/converge/__init__.py': file('# newer\n'),
+    });
+    expect(made.run('platform-apply', [], planText(newer)).code).toBe(0);
+    expect(made.read('/usr/local/lib/platform/converge/__init__.py')).toBe('# newer\n');
   });
 
   it('says what a host that does not become ready lacks', () => {
@@ -479,12 +521,16 @@ describe('platform-apply', () => {
   it('fetches a plan by its digest from the plan store, and nothing else', async () => {
     const store = host();
     const put = (text: string) =>
-      spawnSync(plans, ['put'], { env: store.environment(), input: text, encoding: 'utf8' }).stdout.trim();
+      spawnSync(planStore, ['put'], {
+        env: store.environment(),
+        input: text,
+        encoding: 'utf8',
+      }).stdout.trim();
     const digest = put(planText(demoPlan()));
     expect(digest).toBe(planDigest(demoPlan()));
     const other = put(planText(demoPlan({}, { ready: 'false' })));
     store.write(`/var/lib/platform/plans/${other}.json`, planText(demoPlan()));
-    const server = spawn(plans, ['serve', '127.0.0.1', String(await freePort())], {
+    const server = spawn(planStore, ['serve', '127.0.0.1', String(await freePort())], {
       env: store.environment(),
       stdio: ['ignore', 'ignore', 'inherit'],
     });

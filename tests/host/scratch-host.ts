@@ -122,6 +122,10 @@ export class ScratchHost {
     chmodSync(this.path(path), mode);
   }
 
+  discard(path: string): void {
+    rmSync(this.path(path), { recursive: true });
+  }
+
   read(path: string): string {
     return readFileSync(this.path(path), 'utf8');
   }

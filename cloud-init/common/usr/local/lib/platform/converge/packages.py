@@ -86,15 +86,20 @@ class Packages:
         return {row[0]: row[2] for row in rows if len(row) == 3 and row[1][1:2] == "i"}, half
 
     def _update(self) -> None:
-        # The network may still be coming up, and a mirror may be in the middle of an update.
-        for attempt in range(1, 6):
+        # The network may still be coming up, a mirror may be in the middle of an update, and another apt may hold
+        # the lists, for which apt-get update has no patience of its own.
+        failures = 0
+        for _ in range(60):
             status, output = self._machine.run(["apt-get", "update", "-o", "APT::Update::Error-Mode=any"], 300, environment=QUIET)
             if status == 0:
                 return
-            self._machine.log(f"apt-get update failed, try {attempt} of 5")
-            if attempt < 5:
-                self._machine.sleep(10)
-        raise Failure(f"apt-get update failed five times:\n{last_lines(output)}")
+            locked = "Could not get lock" in output
+            failures += not locked
+            self._machine.log("another apt is at work" if locked else f"apt-get update failed, try {failures} of 5")
+            if failures == 5:
+                break
+            self._machine.sleep(10)
+        raise Failure(f"apt-get update failed:\n{last_lines(output)}")
 
     def _answer_debconf(self) -> None:
         if not self._plan.debconf:

@@ -105,7 +105,7 @@ class Run:
         journal = Journal(machine)
         journal.open()
         if journal.interrupted:
-            machine.log("the last run did not end; finishing its work")
+            machine.log("the last run has left work; finishing it")
         units = Units(machine)
         files = Files(machine, plan, values, journal, held)
 

@@ -162,7 +162,8 @@ class Services:
         for unit in self._units_in_order():
             if unit in acted or self._waits(unit) or not self._verify_fails(unit):
                 continue
-            if self._ends_lessons(unit) and self._lessons():
+            gone = any(entry.get("mendDuringLessons") for entry in self._entries_of(unit))
+            if self._ends_lessons(unit) and not gone and self._lessons():
                 self._fail(unit, "verify", f"{self._verify(unit, 1)}; not restarted, as lessons run")
                 continue
             self._machine.log(f"{unit} does not do its work")
