@@ -55,6 +55,7 @@ test('a body that is no JSON, an unknown address, a wrong token', async () => {
   expect(broken.status).toBe(400);
   expect(await broken.json()).toMatchObject({ error: { code: 'json_error' } });
   expect((await hetzner<ErrorAnswer>('GET', '/load_balancers')).body.error.code).toBe('not_found');
+  expect((await hetzner('GET', '/datacenters')).status).toBe(410);
   expect((await hetzner<ErrorAnswer>('GET', '/servers/4711')).body.error.code).toBe('not_found');
   const stranger = await clientsOf(url, 'x'.repeat(64)).hetzner<ErrorAnswer>('GET', '/servers');
   expect(stranger.status).toBe(401);

@@ -36,12 +36,15 @@ export function hetzner(cloud: Cloud, token: string): Dialect {
   zoneRoutes(routes, cloud);
   rrsetRoutes(routes, cloud);
 
+  const gone = (message: string) =>
+    new ApiError('deprecated_api_endpoint', message, {
+      announcement: 'https://docs.hetzner.cloud/changelog',
+    });
+  routes.get('/datacenters', () => {
+    throw gone('datacenters are gone: use /locations');
+  });
   routes.get('/actions', ({ query }) => {
-    if (!query.has('id')) {
-      throw new ApiError('deprecated_api_endpoint', 'actions are listed by id only, e.g. /actions?id=42', {
-        announcement: 'https://docs.hetzner.cloud/changelog',
-      });
-    }
+    if (!query.has('id')) throw gone('actions are listed by id only, e.g. /actions?id=42');
     return actionList(cloud.store.state.actions, query);
   });
   routes.get('/actions/:id', ({ params }) => oneAction(cloud.store.state.actions, params.id));
