@@ -85,7 +85,14 @@ test('an action that fails has no effect; one that takes long makes progress', a
   const slow = await hetzner<ServerAnswer>('POST', poweroff);
   expect(slow.body.action).toMatchObject({ status: 'running', progress: 0 });
   expect(await status()).toBe('stopping');
-  expect((await hetzner<ErrorAnswer>('DELETE', `/servers/${server.id}`)).body.error.code).toBe('locked');
+  for (const [method, path] of [
+    ['DELETE', ''],
+    ['POST', '/actions/reboot'],
+  ] as const) {
+    const answer = await hetzner<ErrorAnswer>(method, `/servers/${server.id}${path}`);
+    expect(answer.status).toBe(423);
+    expect(answer.body.error.code).toBe('locked');
+  }
 });
 
 test('an action that deletes a server and fails leaves it with all it had', async () => {

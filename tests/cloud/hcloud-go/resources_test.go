@@ -141,14 +141,14 @@ func TestPlacementGroup(t *testing.T) {
 		})
 		return result, err
 	}
+	var actions []*hcloud.Action
 	for i := range 10 {
 		result, err := order("spread-" + string(rune('a'+i)))
 		ok(t, err)
 		t.Cleanup(func() { deleteServer(t, result.Server.ID) })
-		if i == 9 {
-			done(t, append(result.NextActions, result.Action)...)
-		}
+		actions = append(actions, append(result.NextActions, result.Action)...)
 	}
+	done(t, actions...)
 	_, err = order("spread-k")
 	refused(t, err, hcloud.ErrorCodePlacementError)
 	_, err = client.PlacementGroup.Delete(ctx, group)
