@@ -26,23 +26,29 @@ class CloudflareClient {
     };
   }
 
-  async request<T>(method: string, path: string, signal: AbortSignal, body?: object): Promise<T> {
-    return ((await send(this.#api, method, path, body, signal)) as Envelope<T>).result;
+  async request<T>(
+    method: string,
+    path: string,
+    signal: AbortSignal,
+    body?: object,
+    headers?: Record<string, string>,
+  ): Promise<T> {
+    return ((await send(this.#api, method, path, body, signal, { headers })) as Envelope<T>).result;
   }
 
   /** undefined for what does not exist. */
-  async find<T>(path: string, signal: AbortSignal): Promise<T | undefined> {
+  async find<T>(path: string, signal: AbortSignal, headers?: Record<string, string>): Promise<T | undefined> {
     try {
-      return await this.request<T>('GET', path, signal);
+      return await this.request<T>('GET', path, signal, undefined, headers);
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return undefined;
       throw error;
     }
   }
 
-  async remove(path: string, signal: AbortSignal): Promise<void> {
+  async remove(path: string, signal: AbortSignal, headers?: Record<string, string>): Promise<void> {
     try {
-      await this.request('DELETE', path, signal);
+      await this.request('DELETE', path, signal, undefined, headers);
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 404)) throw error;
     }
@@ -203,33 +209,49 @@ const bucketState = (bucket: ApiBucket) => ({
   creationDate: bucket.creation_date ?? '',
 });
 
+/** A jurisdiction is no part of the path or body: a header says which one is meant. */
+const inJurisdiction = (jurisdiction: string | undefined): Record<string, string> =>
+  jurisdiction === undefined ? {} : { 'cf-r2-jurisdiction': jurisdiction };
+
 const r2Bucket = resource({
   inputs: {
     accountId: required(text({ replaces: true })),
     jurisdiction: text({ replaces: true, default: 'default', oneOf: ['default', 'eu', 'fedramp'] }),
     location: text({ replaces: true, computed: true, stored: (location: string) => location.toLowerCase() }),
     name: required(text({ replaces: true })),
-    storageClass: text({ replaces: true, default: 'Standard', oneOf: ['Standard', 'InfrequentAccess'] }),
+    storageClass: text({ default: 'Standard', oneOf: ['Standard', 'InfrequentAccess'] }),
   },
   outputs: { creationDate: text() },
   reports: 'reasons',
   async create({ client, inputs, signal }) {
-    const bucket = await client.request<ApiBucket>('POST', bucketsPath(inputs.accountId), signal, {
+    const body = {
       name: inputs.name,
       ...(inputs.location && { locationHint: inputs.location }),
       ...(inputs.storageClass && { storageClass: inputs.storageClass }),
-    });
+    };
+    const path = bucketsPath(inputs.accountId);
+    const headers = inJurisdiction(inputs.jurisdiction);
+    const bucket = await client.request<ApiBucket>('POST', path, signal, body, headers);
     return { id: bucket.name, state: bucketState(bucket) };
   },
   async read({ client, id, state, signal }) {
     const [accountId, name] = state.accountId
       ? [state.accountId, id]
       : splitImport(id, '<account id>/<bucket name>');
-    const bucket = await client.find<ApiBucket>(`${bucketsPath(accountId)}/${name}`, signal);
+    const headers = inJurisdiction(state.jurisdiction);
+    const bucket = await client.find<ApiBucket>(`${bucketsPath(accountId)}/${name}`, signal, headers);
     return bucket && { id: bucket.name, state: { ...bucketState(bucket), accountId } };
   },
+  async update({ client, id, inputs, signal }) {
+    const headers = {
+      ...inJurisdiction(inputs.jurisdiction),
+      'cf-r2-storage-class': inputs.storageClass ?? 'Standard',
+    };
+    const path = `${bucketsPath(inputs.accountId)}/${id}`;
+    return bucketState(await client.request<ApiBucket>('PATCH', path, signal, undefined, headers));
+  },
   async delete({ client, id, state, signal }) {
-    await client.remove(`${bucketsPath(state.accountId)}/${id}`, signal);
+    await client.remove(`${bucketsPath(state.accountId)}/${id}`, signal, inJurisdiction(state.jurisdiction));
   },
 });
 

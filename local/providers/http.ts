@@ -52,7 +52,7 @@ export async function send(
   path: string,
   body: unknown,
   signal: AbortSignal,
-  extraRetryCodes: readonly string[] = [],
+  more: { retryCodes?: readonly string[]; headers?: Record<string, string> } = {},
 ): Promise<unknown> {
   for (let attempt = 0; ; attempt++) {
     const last = attempt === retries;
@@ -63,6 +63,7 @@ export async function send(
         headers: {
           Authorization: `Bearer ${api.token}`,
           ...(body !== undefined && { 'Content-Type': 'application/json' }),
+          ...more.headers,
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
         signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)]),
@@ -86,7 +87,7 @@ export async function send(
         response.status === 502 ||
         response.status === 504 ||
         api.retryCodes.has(error.code) ||
-        extraRetryCodes.includes(error.code);
+        more.retryCodes?.includes(error.code);
       if (!again) throw error;
       failure = error;
     } catch (error) {

@@ -161,6 +161,12 @@ async function main(): Promise<void> {
     unary(() => {
       throw new StatusError(grpc.status.UNIMPLEMENTED, `${method} is not part of this language host`);
     });
+  const unwritten = unary(() => {
+    throw new StatusError(
+      grpc.status.UNIMPLEMENTED,
+      'writing the code of imported resources needs the official CLI: import with --generate-code=false',
+    );
+  });
   const handlers: grpc.UntypedServiceImplementation = {
     handshake: unary(() => new messages.LanguageHandshakeResponse()),
     getPluginInfo: unary(() => {
@@ -175,6 +181,7 @@ async function main(): Promise<void> {
     }),
     run: unary((request: messages.RunRequest) => run(request, engineAddress)),
     about: unary(about),
+    generateProgram: unwritten,
     getProgramDependencies: unary(programDependencies),
     runtimeOptionsPrompts: unary(() => new messages.RuntimeOptionsResponse()),
     installDependencies: (call: grpc.ServerWritableStream<unknown, messages.InstallDependenciesResponse>) => {

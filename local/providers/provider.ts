@@ -248,7 +248,7 @@ class ProviderServer<Client> {
     const inputs = reveal(decode(request.getNews())) as ValueMap;
     const oldInputs = reveal(decode(request.getOldInputs())) as ValueMap;
     const changes = compare(type.inputs, state, inputs, request.getIgnorechangesList());
-    const expired = type.expired?.(state) ?? [];
+    const expired = type.expired?.(state, inputs) ?? [];
     const replaces = [
       ...new Set([
         ...changes.filter((change) => change.replaces).map((change) => change.property),

@@ -39,7 +39,7 @@ export interface ResourceType<Client, I extends Properties, O extends Properties
   /** What is wrong with a combination of known inputs. */
   check?(inputs: Partial<Values<I>>): Failure[];
   /** Further top-level properties that ask for a replacement, whatever the inputs say (an expiring certificate). */
-  expired?(state: Partial<Values<I> & Values<O>>): string[];
+  expired?(state: Partial<Values<I> & Values<O>>, inputs: Partial<Values<I>>): string[];
   /**
    * Makes it. The state is made of the inputs and what this returns.
    *

@@ -62,7 +62,7 @@ export class HetznerClient {
    * @throws {@link ApiError}
    */
   async request<T>(method: string, path: string, body?: object, retry: readonly string[] = []): Promise<T> {
-    return (await send(this.#api, method, path, body, this.signal, retry)) as T;
+    return (await send(this.#api, method, path, body, this.signal, { retryCodes: retry })) as T;
   }
 
   get<T>(path: string): Promise<T> {

@@ -73,15 +73,10 @@ const certificateState = (certificate: Certificate) => ({
   validityEndTime: time(certificate.notAfter),
 });
 
-interface RenewalState {
-  validityEndTime?: string;
-  earlyRenewalHours?: number;
-}
-
 /** A certificate inside its last `earlyRenewalHours` asks to be made again at the next `up`. */
-function expired(state: RenewalState): string[] {
+function expired(state: { validityEndTime?: string }, inputs: { earlyRenewalHours?: number }): string[] {
   if (!state.validityEndTime) return [];
-  const renewFrom = Date.parse(state.validityEndTime) - (state.earlyRenewalHours ?? 0) * 3_600_000;
+  const renewFrom = Date.parse(state.validityEndTime) - (inputs.earlyRenewalHours ?? 0) * 3_600_000;
   return Date.now() >= renewFrom ? ['readyForRenewal'] : [];
 }
 
