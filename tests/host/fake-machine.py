@@ -40,18 +40,20 @@ def demo_files(name: str) -> dict[str, str]:
 
 def systemctl(arguments: list[str]) -> int:
     units = load(UNITS)
-    verb, name = arguments[0], arguments[-1]
-    unit = units.setdefault(name, {"enabled": "disabled", "active": "inactive", "running": {}})
-    if verb == "is-enabled":
-        print(unit["enabled"])
-        return 0 if unit["enabled"] == "enabled" else 1
+    verb, names = arguments[0], [name for name in arguments[1:] if not name.startswith("--")]
+    for name in names:
+        units.setdefault(name, {"enabled": "disabled", "active": "inactive", "running": {}})
     if verb == "show":
-        print(f"ActiveState={unit['active']}\nSubState=x\nType=notify\nResult=success")
+        line = "ActiveState={active}\nSubState=x\nUnitFileState={enabled}\nType=notify\nResult=success\n"
+        print("\n".join(line.format(**units[name]) for name in names))
         return 0
     if verb in ("enable", "unmask", "mask", "disable"):
-        unit["enabled"] = {"enable": "enabled", "unmask": "disabled", "mask": "masked", "disable": "disabled"}[verb]
-        if verb in ("mask", "disable"):
-            unit["active"] = "inactive"
+        for name in names:
+            units[name]["enabled"] = {"enable": "enabled", "unmask": "disabled", "mask": "masked", "disable": "disabled"}[verb]
+            if verb in ("mask", "disable"):
+                units[name]["active"] = "inactive"
+    name = names[-1] if names else ""
+    unit = units.get(name, {})
     if verb in ("start", "restart", "reload"):
         if name == "platform-converge.service":
             return os.spawnv(os.P_WAIT, f"{ROOT}/usr/local/sbin/platform-converge", ["platform-converge", "--root", str(ROOT)])
@@ -69,7 +71,7 @@ def systemctl(arguments: list[str]) -> int:
 
 def main() -> int:
     program, arguments = Path(sys.argv[0]).name, sys.argv[1:]
-    if program not in ("dpkg-query", "journalctl", "demo-verify") and arguments[:1] not in (["show"], ["is-enabled"]):
+    if program not in ("dpkg-query", "journalctl", "demo-verify") and arguments[:1] != ["show"]:
         with (STATE / "calls").open("a") as calls:
             calls.write(f"{program} {' '.join(arguments)}\n")
     if program == "systemctl":

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { chmodSync, chownSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { jitsiHostPlan } from '../../cloud-init/roles';
 import { ProsodyHost } from './prosody-host';
@@ -93,6 +93,22 @@ describe.skipIf(!has('prosody') || !has('runuser') || !isRoot)(
       });
     });
 
+    it('platform-prosody-check: what lies there passes; what is no Lua, or cannot be read, does not', () => {
+      const path = '/etc/prosody/conf.avail/meet.example.org.cfg.lua';
+      const right = role.read(path);
+      expect(command('platform-prosody-check')).toEqual({ code: 0, output: '' });
+      role.write(path, `${right}\nmodules_enabled = {`);
+      expect(command('platform-prosody-check').code).toBe(1);
+      role.write(path, right);
+      chmodSync(role.path(path), 0o600);
+      chownSync(role.path(path), 0, 0);
+      expect(command('platform-prosody-check')).toMatchObject({
+        code: 1,
+        output: expect.stringContaining('cannot be read by prosody') as string,
+      });
+      chmodSync(role.path(path), 0o644);
+    });
+
     it('does not call a Prosody without an answer empty', async () => {
       await prosody.stop();
       const { code, output } = command('platform-lessons');
@@ -179,6 +195,29 @@ describe.skipIf(!has('openssl') || !isRoot)('platform-certificate (needs openssl
     expect(served()).toContain('stack');
     expect(command('status')).toMatchObject({ code: 1 });
     expect(readdirSync(role.path('/etc/ssl/platform')).sort()).toEqual(['public.crt', 'public.key']);
+  });
+});
+
+describe('platform-focus-guard', () => {
+  it('restarts a focus that has died while its unit is active, and no other', () => {
+    const role = new RenderedRole(jitsiHostPlan(jitsiValues));
+    role.adapt('/usr/local/sbin/platform-focus-guard', [['sleep 5', 'sleep 0']]);
+    const env = { PATH: `${role.path('/bin')}:${process.env.PATH}` };
+    const guard = (active: boolean, alive: boolean) => {
+      role.write('/calls', '');
+      role.write(
+        '/bin/systemctl',
+        `#!/bin/sh\n[ "$1" = is-active ] && exit ${active ? 0 : 3}\necho "$@" >>${role.path('/calls')}\n`,
+        0o755,
+      );
+      role.write('/bin/pgrep', `#!/bin/sh\nexit ${alive ? 0 : 1}\n`, 0o755);
+      expect(run(role.path('/usr/local/sbin/platform-focus-guard'), [], { env }).code).toBe(0);
+      return role.read('/calls');
+    };
+    expect(guard(true, true)).toBe('');
+    expect(guard(false, false)).toBe('');
+    expect(guard(true, false)).toBe('restart jicofo\n');
+    role.remove();
   });
 });
 

@@ -91,6 +91,7 @@ class Services:
     def _wanted(self) -> dict[str, str]:
         wanted: dict[str, str] = {}
         enabled = set(self._plan.units["enabled"])
+        stopped = self._units.to_start(self._plan.units["enabled"])
         for unit in self._units_in_order():
             if self._waits(unit):
                 continue
@@ -101,7 +102,7 @@ class Services:
                 restarts = [glob for entry in self._entries_of(unit) if not entry.get("reload") for glob in entry["files"]]
                 only_reload = all(matches(reloads, path) and not matches(restarts, path) for path in touched)
                 action = "reload" if only_reload else "restart"
-            if unit in enabled and self._units.needs_start(unit):
+            if unit in stopped:
                 action = "start"
             elif action == "reload" and not self._units.active(unit):
                 action = "restart" if unit in enabled else None

@@ -14,43 +14,41 @@ class Units:
             self._systemctl("daemon-reload")
 
     def mask(self, names: list[str]) -> None:
-        for name in names:
-            if self._enabled(name) != "masked":
-                self._systemctl("mask", "--now", name)
-                self._machine.log(f"masked {name}")
+        states = self.states(names)
+        self._each("mask", [name for name in names if states[name]["UnitFileState"] != "masked"])
 
     def disable(self, names: list[str]) -> None:
-        for name in names:
-            if self._enabled(name) in ("enabled", "enabled-runtime") or self.active(name):
-                self._systemctl("disable", "--now", name)
-                self._machine.log(f"disabled {name}")
+        states = self.states(names)
+        self._each("disable", [name for name in names if states[name]["UnitFileState"] == "enabled" or running(states[name])])
 
     def enable(self, names: list[str]) -> None:
         """For the next boot; starting is the services' part."""
-        for name in names:
-            state = self._enabled(name)
-            if state == "masked":
-                self._systemctl("unmask", name)
-                state = self._enabled(name)
-            if state == "disabled":
-                self._systemctl("enable", name)
-                self._machine.log(f"enabled {name}")
+        states = self.states(names)
+        self._each("unmask", [name for name in names if states[name]["UnitFileState"] == "masked"])
+        self._each("enable", [name for name in names if states[name]["UnitFileState"] in ("disabled", "masked")])
 
     def active(self, name: str) -> bool:
-        return self._show(name)["ActiveState"] in ("active", "reloading", "refreshing")
+        return running(self.states([name])[name])
 
-    def needs_start(self, name: str) -> bool:
-        """Not running, and meant to: a one-shot that has done its work, or whose conditions do not hold on this
-        machine, is left alone."""
-        state = self._show(name)
-        if state["ActiveState"] in ("active", "reloading", "refreshing", "activating"):
-            return False
-        if state["ActiveState"] == "failed":
-            return True
-        has_run = state.get("ExecMainStartTimestampMonotonic", "0") not in ("", "0")
-        if state.get("Type") == "oneshot" and has_run:
-            return False
-        return not self._skipped(state)
+    def to_start(self, names: list[str]) -> set[str]:
+        """Which of them do not run and are meant to. A one-shot that has done its work, or whose conditions do not
+        hold on this machine, is left alone."""
+        return {name for name, state in self.states(names).items() if needs_start(state)}
+
+    def states(self, names: list[str]) -> dict[str, dict[str, str]]:
+        """Properties of each unit, asked for in one call: systemctl answers in the order of the names."""
+        if not names:
+            return {}
+        wanted = (
+            "ActiveState,SubState,UnitFileState,Type,Result,"
+            "ConditionResult,ConditionTimestampMonotonic,ExecMainStartTimestampMonotonic"
+        )
+        status, text = self._machine.run(["systemctl", "show", f"--property={wanted}", *names], 60)
+        blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.strip().split("\n\n")]
+        if status != 0 or len(blocks) != len(names):
+            raise Failure(f"systemctl show gave {len(blocks)} answers for {len(names)} units: {last_lines(text, 4)}")
+        unknown = {"ActiveState": "unknown", "UnitFileState": ""}
+        return {name: {**unknown, **block} for name, block in zip(names, blocks, strict=True)}
 
     def act(self, action: str, name: str, command: str | None = None) -> str | None:
         """start, restart or reload. Returns the reason when it failed."""
@@ -60,15 +58,14 @@ class Units:
             status, output = self._machine.run(["systemctl", action, name], 300)
         if status != 0:
             return f"{action} of {name} failed with status {status}: {last_lines(output, 4)}"
-        state = self._show(name)
+        state = self.states([name])[name]
         if state.get("Type") in ("simple", "exec") and action != "reload":
             # systemd calls these started before they have read their files.
             self._machine.sleep(0.5)
-            state = self._show(name)
+            state = self.states([name])[name]
         if state.get("Type") == "oneshot" and state.get("Result", "success") == "success":
             return None
-        running = state["ActiveState"] in ("active", "reloading", "refreshing")
-        if running or self._skipped(state):
+        if running(state) or skipped(state):
             return None
         return f"{name} is {state['ActiveState']} ({state.get('SubState', '')}) after {action}"
 
@@ -76,19 +73,31 @@ class Units:
         status, text = self._machine.run(["journalctl", "--unit", name, "--lines", str(lines), "--no-pager", "--output", "cat"], 20)
         return text.strip() if status == 0 else ""
 
-    def _skipped(self, state: dict[str, str]) -> bool:
-        return state.get("ConditionResult") == "no" and state.get("ConditionTimestampMonotonic", "0") != "0"
-
-    def _enabled(self, name: str) -> str:
-        _, text = self._machine.run(["systemctl", "is-enabled", name], 30)
-        return text.strip().splitlines()[-1] if text.strip() else "unknown"
-
-    def _show(self, name: str) -> dict[str, str]:
-        wanted = "ActiveState,SubState,Type,Result,ConditionResult,ConditionTimestampMonotonic,ExecMainStartTimestampMonotonic"
-        _, text = self._machine.run(["systemctl", "show", f"--property={wanted}", name], 30)
-        return {"ActiveState": "unknown", **dict(line.split("=", 1) for line in text.splitlines() if "=" in line)}
+    def _each(self, verb: str, names: list[str]) -> None:
+        """One call for all of them, since each makes systemd read its units anew."""
+        if names:
+            self._systemctl(verb, *(["--now"] if verb in ("mask", "disable") else []), *names)
+            self._machine.log(f"{verb}d {', '.join(names)}" if verb.endswith("e") else f"{verb}ed {', '.join(names)}")
 
     def _systemctl(self, *arguments: str) -> None:
         status, output = self._machine.run(["systemctl", *arguments], 120)
         if status != 0:
             raise Failure(f"systemctl {' '.join(arguments)} failed with status {status}: {last_lines(output, 4)}")
+
+
+def running(state: dict[str, str]) -> bool:
+    return state["ActiveState"] in ("active", "reloading", "refreshing")
+
+
+def skipped(state: dict[str, str]) -> bool:
+    """Whether a condition of the unit did not hold, e.g. a clock that a container may not set."""
+    return state.get("ConditionResult") == "no" and state.get("ConditionTimestampMonotonic", "0") != "0"
+
+
+def needs_start(state: dict[str, str]) -> bool:
+    if running(state) or state["ActiveState"] == "activating":
+        return False
+    if state["ActiveState"] == "failed":
+        return True
+    has_run = state.get("ExecMainStartTimestampMonotonic", "0") not in ("", "0")
+    return not (state.get("Type") == "oneshot" and has_run) and not skipped(state)
