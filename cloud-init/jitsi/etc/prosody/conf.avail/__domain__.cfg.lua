@@ -10,9 +10,12 @@ authentication = "token" -- do not delete me
     (jitsi-meet-prosody comments out every such line when it finds none that is one already)
 ]]
 
+-- Prosody 13 has Lua's own functions below the name Lua, 0.12 as they are.
+local open = Lua and Lua.io.open or io.open
+
 local function secret(name)
     -- While the host is being made the file may be missing: the option is unset then and logins fail.
-    local file = io.open("/etc/prosody/secrets/" .. name)
+    local file = open("/etc/prosody/secrets/" .. name)
     if not file then return nil end
     local text = file:read("*a"):gsub("%s+$", "")
     file:close()
