@@ -101,7 +101,11 @@ const tiers: Record<string, Suite[]> = {
         'cloud-init': 'cloud-init',
         python3: 'python3',
         nft: 'nftables',
-        nginx: 'nginx-core',
+        // With its stream module, for TURN on 443.
+        nginx: 'nginx-full',
+        hocon: 'ruby-hocon',
+        'luac5.4': 'lua5.4',
+        'systemd-analyze': 'systemd',
         prosodyctl: 'prosody',
         turnserver: 'coturn',
         openssl: 'openssl',
