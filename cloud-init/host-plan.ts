@@ -87,6 +87,7 @@ export interface HostPlan {
   links: Record<string, string>;
   /** Paths of files and links that must not exist once the packages are there. */
   absent: string[];
+  /** A unit that an earlier plan enabled and this one does not is stopped and disabled. */
   units: { enabled: string[]; disabled: string[]; masked: string[] };
   services: HostService[];
   /** Names of the secrets that the host needs below `/etc/platform/secrets/`. */

@@ -153,6 +153,20 @@ describe('later runs', () => {
     expect(made.calls()).toContain('systemctl reload web.service');
   });
 
+  it('stops and disables a unit that the plan no longer enables, before its file goes', () => {
+    const made = converged();
+    const gateway = demoPlan({ '/etc/systemd/system/sip.service': file('[Service]\n') });
+    gateway.units.enabled.push('sip.service');
+    made.plan(gateway);
+    made.converge();
+    expect(made.calls()).toContain('systemctl start sip.service');
+    made.plan(demoPlan());
+    expect(made.converge().code).toBe(0);
+    const calls = made.calls();
+    expect(calls).toEqual(['systemctl disable --now sip.service', 'systemctl daemon-reload']);
+    expect(made.has('/etc/systemd/system/sip.service')).toBe(false);
+  });
+
   it('restarts a unit whose unit file changed, after telling systemd', () => {
     const made = converged();
     made.plan(demoPlan({ '/etc/systemd/system/web.service.d/limits.conf': file('[Service]\n') }));

@@ -117,6 +117,8 @@ class Run:
         self._enter("files")
         make_users(machine, plan)
         wait_for_private_address(machine, values)
+        # While their unit files are still there.
+        units.disable(sorted(set(self._applied.get("units", [])) - set(plan.units["enabled"])))
         files.after_packages(self._applied.get("files", []))
         digests = values.secret_digests()
         earlier = self._applied.get("secrets", {})
@@ -135,7 +137,7 @@ class Run:
         if held:
             failures = held_before.get("failures", []) + failures
         still_held = {"inputs": self.inputs, "paths": sorted(services.held | held), "failures": failures}
-        applied = {"plan": plan.digest, "files": sorted(paths), "secrets": digests}
+        applied = {"plan": plan.digest, "files": sorted(paths), "units": plan.units["enabled"], "secrets": digests}
         if services.held or held:
             applied["held"] = still_held
         write_json(machine.state / APPLIED, applied, 0o600)

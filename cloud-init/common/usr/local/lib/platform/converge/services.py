@@ -32,7 +32,6 @@ class Services:
         """take_pending: staged restarts may happen now, if no lesson runs; force: the one that may end lessons."""
         if force and force not in self.pending:
             raise Failure(f"no restart of {force} is pending; pending: {', '.join(self.pending) or 'none'}")
-        self._units.reload_if(list(self._journal.changed))
         self._checks()
         wanted = self._wanted()
         for unit in self._units_in_order():

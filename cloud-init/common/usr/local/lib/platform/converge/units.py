@@ -95,8 +95,11 @@ def skipped(state: dict[str, str]) -> bool:
 
 
 def needs_start(state: dict[str, str]) -> bool:
-    if running(state) or state["ActiveState"] == "activating":
+    if running(state):
         return False
+    if state["ActiveState"] == "activating":
+        # One that crashes again and again is between two tries.
+        return state.get("SubState") == "auto-restart"
     if state["ActiveState"] == "failed":
         return True
     has_run = state.get("ExecMainStartTimestampMonotonic", "0") not in ("", "0")
