@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['tests/**/*.test.ts'],
+    include: ['**/*.test.ts'],
     // The suites start engines and servers of their own: files of one suite run one after the other.
     fileParallelism: false,
     testTimeout: 30_000,

@@ -41,7 +41,7 @@ export class BridgePool extends pulumi.ComponentResource {
           role: 'bridge',
           serverType: args.serverType,
           plan,
-          planBy: 'digest',
+          planFrom: jitsiHost.host.privateAddress,
           domain: jitsiHost.domain,
           hostKey,
           secrets: { 'xmpp-jvb-password': jitsiHost.bridgePassword },
@@ -51,7 +51,7 @@ export class BridgePool extends pulumi.ComponentResource {
         },
         parent,
       );
-      jitsiHost.drain(host, [platform.network]);
+      jitsiHost.drain(host, [platform.network.subnet]);
       return host;
     });
     this.registerOutputs({});

@@ -1,7 +1,7 @@
 import * as command from '@pulumi/command';
 import * as hcloud from '@pulumi/hcloud';
 import * as pulumi from '@pulumi/pulumi';
-import { planDigest, planManifest, planText, type HostPlan, type Role } from '../cloud-init/host-plan';
+import { planDigest, planText, type HostPlan, type Role } from '../cloud-init/host-plan';
 import { bootGeneration, userData } from '../cloud-init/user-data';
 import { privateAddress } from './names';
 import type { PlatformCa } from './PlatformCa';
@@ -28,10 +28,10 @@ export interface HostArgs {
   serverType: string;
   plan: HostPlan;
   /**
-   * How a later plan reaches the host: `whole` over SSH, so that its preview shows every file; or `digest`, for
-   * pools: the text stands once, at the Jitsi host, and each host fetches it from there.
+   * Private address of the Jitsi host that keeps the plan, for hosts of a pool: its text stands once, there, and each
+   * host is told its digest. Without it the plan is sent whole, so that the host's own preview shows every file.
    */
-  planBy: 'whole' | 'digest';
+  planFrom?: string;
   /** Public domain that the host serves or belongs to. */
   domain: string;
   /** The host's SSH key, which user data carries. */
@@ -174,19 +174,15 @@ export class Host extends pulumi.ComponentResource {
       },
       { ...parent, dependsOn: args.convergeAfter?.(this.server) ?? [] },
     );
-    // A rebuilt server keeps its id: the generation makes its converge run again.
-    const apply = pulumi.interpolate`platform-apply --generation ${bootedWith}`;
     this.converge = new command.remote.Command(
       `${name}-converge`,
       {
         connection: this.connection,
-        ...(args.planBy === 'whole'
-          ? { create: apply, stdin: planText(plan) }
-          : {
-              create: pulumi.interpolate`${apply} --fetch ${planDigest(plan)}`,
-              stdin: `${JSON.stringify(planManifest(plan), null, 2)}\n`,
-            }),
-        triggers: [this.server.id],
+        ...(args.planFrom === undefined
+          ? { create: 'platform-apply', stdin: planText(plan) }
+          : { create: `platform-apply --fetch ${planDigest(plan)} --from ${args.planFrom}` }),
+        // A rebuilt server keeps its id; the boot that it says it had makes its converge run again.
+        triggers: [this.server.id, bootedWith],
         addPreviousOutputInEnv: false,
       },
       { ...parent, dependsOn: [secrets] },

@@ -90,7 +90,6 @@ export class JitsiHost extends pulumi.ComponentResource {
         role: 'jitsi',
         serverType: args.serverType,
         plan: args.plan,
-        planBy: 'whole',
         domain,
         hostKey: keyPair(`${name}-host-key`, parent),
         secrets: {
@@ -144,11 +143,7 @@ export class JitsiHost extends pulumi.ComponentResource {
 
   /** Keeps a pool's host plan on this host, from which the pool's hosts fetch it: its text stands once in the state. */
   keepPlan(name: string, plan: HostPlan, parent: pulumi.Resource): command.remote.Command {
-    return this.control(
-      name,
-      { create: `platform-plan-store ${plan.role}`, stdin: planText(plan) },
-      { parent },
-    );
+    return this.control(name, { create: 'platform-plans put', stdin: planText(plan) }, { parent });
   }
 
   /**

@@ -80,7 +80,7 @@ export class RecorderPool extends pulumi.ComponentResource {
           role: 'recorder',
           serverType: args.serverType,
           plan,
-          planBy: 'digest',
+          planFrom: jitsiHost.host.privateAddress,
           domain: args.domain,
           hostKey,
           secrets: {
@@ -99,7 +99,7 @@ export class RecorderPool extends pulumi.ComponentResource {
         },
         parent,
       );
-      jitsiHost.drain(host, [roster, store, platform.network]);
+      jitsiHost.drain(host, [roster, store, platform.network.subnet]);
       converged.set(recorder, host.converge);
       this.hosts.push(host);
     });

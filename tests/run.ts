@@ -127,6 +127,12 @@ const tiers: Record<string, Suite[]> = {
   ],
   rehearsal: [
     {
+      name: 'cloud-rehearsal',
+      about: "the local cloud, Cloudflare's own client included",
+      needs: go,
+      run: () => vitest('tests/cloud', { TIER: 'rehearsal' }),
+    },
+    {
       name: 'engine-rehearsal',
       about: 'the engine suite, its long cases included',
       needs: { ...go, openssl: 'openssl', 'ssh-keygen': 'openssh-client' },

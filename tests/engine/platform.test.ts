@@ -36,7 +36,7 @@ test('the first up creates network, DNS, host and converge in that order', async
   expect(at(/\/rrsets$/)).toBeLessThan(at(/^\/v1\/servers$/));
   const commands = names(await school.commands());
   expect(commands[0]).toBe('create platform-secrets');
-  expect(commands[1]).toMatch(/^create platform-apply --generation [0-9a-f]{12}$/);
+  expect(commands[1]).toBe('create platform-apply');
 }, 120_000);
 
 test('a second up changes nothing', async () => {

@@ -51,7 +51,7 @@ export interface School {
   set(changes: Record<string, unknown>): void;
   run(...args: string[]): Promise<Ran>;
   up(...args: string[]): Promise<Ran>;
-  /** The plan: steps other than `same`. */
+  /** The plan: steps that change something. */
   plan(...args: string[]): Promise<Step[]>;
   /** The state, exported; secrets stay encrypted. */
   state(): Promise<string>;
@@ -59,7 +59,7 @@ export interface School {
   servers(): Promise<CloudServer[]>;
   /** Remote commands so far, in order of start. */
   commands(): Promise<RecordedCommand[]>;
-  requests(): Promise<{ n: number; method: string; path: string }[]>;
+  requests(): Promise<{ n: number; at: string; method: string; path: string }[]>;
   fault(fault: unknown): Promise<void>;
   clearFaults(): Promise<void>;
   /** A call to the cloud's API, as somebody behind the engine's back would make it. */
@@ -122,7 +122,7 @@ export async function startSchool(
       const ran = await run('preview', '--json', '--stack', stack, ...args);
       if (ran.code !== 0) throw new Error(`preview failed:\n${ran.stdout}\n${ran.stderr}`);
       const { steps } = JSON.parse(ran.stdout) as { steps?: Step[] };
-      return (steps ?? []).filter(({ op }) => op !== 'same');
+      return (steps ?? []).filter(({ op }) => op !== 'same' && op !== 'refresh');
     },
     async state() {
       return (await run('stack', 'export', '--stack', stack)).stdout;
@@ -152,7 +152,7 @@ export async function startSchool(
     },
     commands: async () => (await call('GET', '/local/commands')) as RecordedCommand[],
     requests: async () =>
-      (await call('GET', '/local/requests')) as { n: number; method: string; path: string }[],
+      (await call('GET', '/local/requests')) as { n: number; at: string; method: string; path: string }[],
     fault: async (fault) => void (await call('POST', '/local/faults', fault)),
     clearFaults: async () => void (await call('DELETE', '/local/faults')),
     api: (method, path, body) => call(method, `/v1${path}`, body),
