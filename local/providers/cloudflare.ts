@@ -99,8 +99,8 @@ const recordInputs = {
       oneOf: ['A', 'AAAA', 'CAA', 'CNAME', 'HTTPS', 'MX', 'NS', 'PTR', 'SRV', 'SVCB', 'TLSA', 'TXT'],
     }),
   ),
-  /** Required by the types, but the real provider only notices at the request: so does this one. */
-  zoneId: text({ replaces: true }),
+  /** An empty one passes every check and fails at the request, as with the real provider. */
+  zoneId: required(text({ replaces: true })),
 };
 
 type RecordInputs = Values<typeof recordInputs>;
@@ -143,7 +143,7 @@ const recordState = (record: ApiRecord) => ({
   modifiedOn: record.modified_on ?? '',
 });
 
-function recordsPath(zoneId: string | undefined): string {
+function recordsPath(zoneId: string): string {
   if (!zoneId)
     throw new Error('missing required zone_id parameter: set zoneId, the 32 hex digits of the zone');
   return `/zones/${encodeURIComponent(zoneId)}/dns_records`;

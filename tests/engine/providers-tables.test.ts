@@ -46,9 +46,7 @@ const tables: [string, AnyResourceType<never>][] = [cloudflare, command, hcloud,
 );
 
 /** Where the published types and the real provider's behaviour differ, or an output is left out on purpose. */
-const exceptions: Record<string, { optional?: string[]; required?: string[]; noOutput?: string[] }> = {
-  // Required by the types, missed only at the request.
-  'cloudflare:index/dnsRecord:DnsRecord': { optional: ['zoneId'] },
+const exceptions: Record<string, { required?: string[]; noOutput?: string[] }> = {
   'command:local:Command': { noOutput: ['archive', 'assets'] },
   'hcloud:index/server:Server': { required: ['image'] },
   'random:index/randomPassword:RandomPassword': { noOutput: ['bcryptHash'] },
@@ -61,10 +59,10 @@ const exceptions: Record<string, { optional?: string[]; required?: string[]; noO
 describe('the tables against the published types', () => {
   it.each(tables)('%s knows every input, and whether it is required', (token, type) => {
     const { inputs } = published(token);
-    const { optional = [], required = [] } = exceptions[token] ?? {};
+    const { required = [] } = exceptions[token] ?? {};
     expect(Object.keys(type.inputs).sort()).toEqual([...inputs.keys()].sort());
     for (const [name, { required: wanted }] of inputs) {
-      const expected = required.includes(name) || (wanted && !optional.includes(name));
+      const expected = required.includes(name) || wanted;
       expect(Boolean(type.inputs[name]?.required), `${name} required`).toBe(expected);
     }
   });
