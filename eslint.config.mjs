@@ -1,5 +1,11 @@
 import eslint from '@eslint/js';
+import pulumi from '@pulumi/eslint-plugin';
 import tseslint from 'typescript-eslint';
+
+// Programs that Node runs as they are, without a build.
+const nodeGlobals = Object.fromEntries(
+  ['process', 'console', 'fetch', 'AbortSignal', 'setTimeout', 'URL'].map((name) => [name, 'readonly']),
+);
 
 export default tseslint.config(
   { ignores: ['node_modules', '.local', '.cache', 'coverage', 'dist', 'cloud-init/*/etc'] },
@@ -17,5 +23,17 @@ export default tseslint.config(
       eqeqeq: ['error', 'always'],
     },
   },
-  { files: ['**/*.mjs', '**/*.cjs'], extends: [tseslint.configs.disableTypeChecked] },
+  {
+    files: ['index.ts', 'components/**/*.ts'],
+    plugins: { pulumi },
+    rules: {
+      'pulumi/no-output-in-template-literal': 'error',
+      'pulumi/no-output-instance-in-template-literal': 'error',
+    },
+  },
+  {
+    files: ['**/*.mjs', '**/*.cjs'],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: { globals: nodeGlobals },
+  },
 );

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { projectRoot } from './paths';
@@ -37,19 +38,23 @@ export async function runningCloud(folder: string): Promise<CloudEndpoint | unde
   return endpoint && (await answers(endpoint)) ? endpoint : undefined;
 }
 
-const daemon = (folder: string): string[] => [
-  ...['--import', 'tsx', join(projectRoot, 'local', 'api', 'main.ts')],
-  ...['--state', folder],
-];
+/** Arguments of the daemon; its token outlives it, so that a shell that was pointed at it stays so. */
+function daemon(folder: string): string[] {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const tokenFile = join(folder, 'token');
+  if (!existsSync(tokenFile)) writeFileSync(tokenFile, randomBytes(32).toString('hex'), { mode: 0o600 });
+  const main = join(projectRoot, 'local', 'api', 'main.ts');
+  return ['--import', 'tsx', main, '--state', folder, '--token-file', tokenFile];
+}
 
 /** Starts the local cloud in the background, or finds it running. It keeps running until `down`. */
 export async function ensureCloud(folder: string): Promise<CloudEndpoint> {
   const running = await runningCloud(folder);
   if (running) return running;
-  mkdirSync(folder, { recursive: true });
+  const args = daemon(folder);
   rmSync(join(folder, 'endpoint.json'), { force: true });
   const log = openSync(join(folder, 'cloud.log'), 'a');
-  const child = spawn(process.execPath, daemon(folder), {
+  const child = spawn(process.execPath, args, {
     cwd: projectRoot,
     detached: true,
     stdio: ['ignore', log, log],
@@ -67,13 +72,23 @@ export async function ensureCloud(folder: string): Promise<CloudEndpoint> {
   throw new Error(`The local cloud did not start; its log is ${join(folder, 'cloud.log')}`);
 }
 
-/** Runs the local cloud in the foreground until it is interrupted; answers its exit status. */
-export function runCloud(folder: string): Promise<number> {
-  mkdirSync(folder, { recursive: true });
+/**
+ * Runs the local cloud in the foreground until it is interrupted; answers its exit status.
+ *
+ * @param ready told once it answers
+ */
+export function runCloud(folder: string, ready: (endpoint: CloudEndpoint) => void): Promise<number> {
   const child = spawn(process.execPath, daemon(folder), { cwd: projectRoot, stdio: 'inherit' });
   // Ctrl-C reaches the child as well; this process stays to hand its status on.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => child.kill('SIGTERM'));
+  void (async () => {
+    while (child.exitCode === null) {
+      const endpoint = await runningCloud(folder);
+      if (endpoint) return ready(endpoint);
+      await sleep(100);
+    }
+  })();
   return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)));
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from 'node:fs';
-import { ensureCloud, runCloud, runningCloud, stopCloud } from './cloud';
+import { ensureCloud, runCloud, runningCloud, stopCloud, type CloudEndpoint } from './cloud';
 import { prepareEngine, pulumi, releaseStaleLock, type Engine } from './engine';
 import { localPaths } from './paths';
 import { prepareSchool, settingsFile, stack } from './school';
@@ -14,6 +14,7 @@ Carries the platform of index.ts through the Pulumi CLI onto a Hetzner cloud on 
   status [--json] the hosts that are there
   env             prints what points a shell at the local stack: eval "$(npm run -s local -- env)"
   api             keeps the local cloud up in the foreground, for any Hetzner client
+  requests        prints the log of the requests that the local cloud has answered
   down            takes everything down and removes its files
 
 Settings: Pulumi.${stack}.yaml (copied from local/example.yaml at the first up; removed by down).
@@ -24,7 +25,7 @@ const paths = localPaths();
 /** Progress goes to standard error, so that what is asked for can be piped. */
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
-async function prepare(): Promise<{ engine: Engine; cloud: Awaited<ReturnType<typeof ensureCloud>> }> {
+async function prepare(): Promise<{ engine: Engine; cloud: CloudEndpoint }> {
   const cloud = await ensureCloud(paths.cloud);
   const engine = await prepareEngine(paths, cloud, say);
   await releaseStaleLock(engine, paths, stack);
@@ -76,14 +77,29 @@ async function env(): Promise<number> {
 
 async function api(): Promise<number> {
   const running = await runningCloud(paths.cloud);
-  if (running) {
-    process.stdout.write(
-      `export HCLOUD_ENDPOINT='${running.url}/v1'\nexport HCLOUD_TOKEN='${running.token}'\n`,
-    );
-    say('The local cloud runs already, in the background; down stops it.');
-    return 0;
+  if (!running) return runCloud(paths.cloud, exportsFor);
+  exportsFor(running);
+  say('The local cloud runs already, in the background; down stops it.');
+  return 0;
+}
+
+/** What any Hetzner client wants to know. */
+function exportsFor({ url, token }: CloudEndpoint): void {
+  process.stdout.write(`export HCLOUD_ENDPOINT='${url}/v1'\nexport HCLOUD_TOKEN='${token}'\n`);
+}
+
+async function requests(): Promise<number> {
+  const running = await runningCloud(paths.cloud);
+  if (!running) {
+    say('The local cloud does not run.');
+    return 1;
   }
-  return runCloud(paths.cloud);
+  const answer = await fetch(`${running.url}/local/requests`);
+  const log = (await answer.json()) as { at: string; method: string; path: string; status: number }[];
+  for (const { at, method, path, status } of log) {
+    process.stdout.write(`${at} ${method.padEnd(6)} ${status} ${path}\n`);
+  }
+  return 0;
 }
 
 async function status(args: string[]): Promise<number> {
@@ -126,6 +142,8 @@ async function main([command = 'up', ...args]: string[]): Promise<number> {
       return env();
     case 'api':
       return api();
+    case 'requests':
+      return requests();
     case 'down':
       return down();
     case 'help':

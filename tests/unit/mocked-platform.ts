@@ -39,7 +39,8 @@ export interface Living {
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (value === null || typeof value !== 'object') return value;
-  if ('4dabf18193072939515e22adb298388d' in value) return plain((value as unknown as { value: unknown }).value);
+  if ('4dabf18193072939515e22adb298388d' in value)
+    return plain((value as unknown as { value: unknown }).value);
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
 }
 
@@ -75,7 +76,7 @@ export async function declarePlatform(
         return {
           id: String(number),
           state: {
-            ...args.inputs,
+            ...(args.inputs as object),
             result: `made-${args.name}`,
             publicKeyOpenssh: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5\n',
             privateKeyOpenssh: `-----BEGIN OPENSSH PRIVATE KEY-----\n${args.name}\n-----END OPENSSH PRIVATE KEY-----\n`,
