@@ -5,11 +5,8 @@ import type { HostFile, HostPlan, HostService, HostUser } from '../host-plan';
 import { roleFiles } from '../role-files';
 import { fillTemplate, type TemplateValues } from '../template';
 import { refuseQuoting } from '../upkeep/plain-text';
-import { AUTHORITY, joinParts, upkeepPart } from '../upkeep/plan';
+import { AUTHORITY, joinParts, STATUS_PORT, upkeepPart } from '../upkeep/plan';
 import type { RecorderValues } from '../values';
-
-/** TCP port on a recorder's private side where the Jitsi hosts ask for its state and drain it. */
-export const RECORDER_STATUS_PORT = 9180;
 
 /** Jibri's HTTP ports on loopback, of instance 1; each further instance has the next. */
 const EXTERNAL_PORT = 2222;
@@ -133,7 +130,7 @@ export function recorderHostPlan(values: RecorderValues): HostPlan {
         shards: shards.length,
         firstExternalPort: EXTERNAL_PORT,
         firstInternalPort: INTERNAL_PORT,
-        statusPort: RECORDER_STATUS_PORT,
+        statusPort: STATUS_PORT,
         jitsiAddresses: shards.map((shard) => shard.jitsiAddress).join(', '),
         allowedUrls: JSON.stringify(shards.map((shard) => `https://${shard.domain}`)),
         storeEndpoint: store.endpoint,

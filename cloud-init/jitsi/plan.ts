@@ -1,10 +1,9 @@
 import { aptSource, hostPlanOf, type RolePart } from '../common/plan';
 import type { HostPlan, HostService } from '../host-plan';
-import { RECORDER_STATUS_PORT } from '../jibri/plan';
 import { videobridgePart } from '../jvb/plan';
 import { roleFiles, type FileRule } from '../role-files';
 import { refuseQuoting } from '../upkeep/plain-text';
-import { AUTHORITY, joinParts, upkeepPart } from '../upkeep/plan';
+import { AUTHORITY, joinParts, STATUS_PORT, upkeepPart } from '../upkeep/plan';
 import type { JitsiValues } from '../values';
 import { enabledModules, hostOptions, pluginFiles, PLUGINS, roomOptions, shipped } from './prosody-modules';
 
@@ -84,7 +83,8 @@ function templateValues(values: JitsiValues): Record<string, string | number | b
     selectionStrategy: values.relays ? 'IntraRegionBridgeSelectionStrategy' : 'SingleBridgeSelectionStrategy',
     relays: values.relays,
     recorderNetwork: addressIn(values.networkCidr, '2.0'),
-    recorderStatusPort: RECORDER_STATUS_PORT,
+    bridgeNetwork: addressIn(values.networkCidr, `${10 + values.shard}.0`),
+    statusPort: STATUS_PORT,
     networkCidr: values.networkCidr,
     // A command of the shell.
     ownBridge: values.jvbOnJitsiHost ? 'true' : 'false',

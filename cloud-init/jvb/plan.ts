@@ -2,7 +2,7 @@ import { aptSource, hostPlanOf, type RolePart } from '../common/plan';
 import type { HostPlan } from '../host-plan';
 import { roleFiles } from '../role-files';
 import { refuseQuoting } from '../upkeep/plain-text';
-import { AUTHORITY, joinParts, upkeepPart } from '../upkeep/plan';
+import { AUTHORITY, joinParts, STATUS_PORT, upkeepPart } from '../upkeep/plan';
 import type { BridgeValues } from '../values';
 
 const CONFIG = '/etc/jitsi/videobridge/jvb.conf';
@@ -33,13 +33,15 @@ export function videobridgePart(place: BridgePlace, withHost: boolean): RolePart
     directories: { '/etc/jitsi/videobridge': { owner: 'jvb', group: 'jitsi', mode: '0750' } },
     files: roleFiles(
       __dirname,
-      { ...place },
+      { ...place, statusPort: STATUS_PORT },
       [
         { path: CONFIG, owner: 'jvb', group: 'jitsi', mode: '0640', phase: 'before-packages' },
         { path: '/etc/sysctl.d/*', phase: 'before-packages' },
         ...(withHost ? [{ path: '/usr/local/lib/platform/checks/*', mode: '0755' }] : []),
       ],
-      withHost ? [] : ['/etc/nftables.d/*', '/usr/local/sbin/*', '/usr/local/lib/**'],
+      withHost
+        ? []
+        : ['/etc/nftables.d/*', '/usr/local/sbin/*', '/usr/local/lib/**', '/etc/systemd/system/platform-*'],
     ),
     units: { enabled: ['jitsi-videobridge2.service'], disabled: [], masked: [] },
     services: [
@@ -77,6 +79,12 @@ export function bridgeHostPlan(values: BridgeValues): HostPlan {
       }),
       { aptSources: [aptSource('jitsi', values.packageSources.jitsi)] },
       videobridgePart(place, true),
+      {
+        units: { enabled: ['platform-bridge-status.service'], disabled: [], masked: [] },
+        services: [
+          { unit: 'platform-bridge-status.service', files: ['/usr/local/sbin/platform-bridge-status'] },
+        ],
+      },
       { ready: '/usr/local/sbin/platform-ready' },
     ),
   );

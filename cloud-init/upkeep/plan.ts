@@ -13,6 +13,9 @@ const shellTable = (table: Record<string, string>): string =>
     .map(([name, value]) => `[${name}]='${value}'`)
     .join(' ');
 
+/** TCP port on the private side of a recorder or bridge where the Jitsi hosts ask for its state and drain it. */
+export const STATUS_PORT = 9180;
+
 /** The stack's authority as it is delivered: what trusts it depends on this path. */
 export const AUTHORITY = '/etc/platform/secrets/ca-certificate';
 

@@ -50,11 +50,12 @@ class Pool {
   async start(): Promise<void> {
     const { recorder, jitsi } = this;
     const library = recorder.path('/usr/local/lib/platform');
-    const first = [await freePort(), await freePort()];
-    // Two neighbouring ports for each kind; a taken one would make the start fail, not the test pass.
+    const external = [await freePort(), await freePort()];
+    const internal = [await freePort(), await freePort()];
+    const table = (ports: number[]) => `return ${JSON.stringify(ports)}[int(name) - 1]`;
     recorder.adapt('/usr/local/lib/platform/instances.py', [
-      ['return 2222 +', `return ${first[0]} +`],
-      ['return 3333 +', `return ${first[1]} +`],
+      ['return 2222 + int(name) - 1', table(external)],
+      ['return 3333 + int(name) - 1', table(internal)],
     ]);
     const own = recorder.path('/usr/local/sbin/platform-recorder');
     recorder.adapt('/usr/local/sbin/platform-recorder-status', [
@@ -82,11 +83,11 @@ esac
     const port = await freePort();
     this.#env = {
       PLATFORM_STATUS_ADDRESS: '127.0.0.1',
-      PLATFORM_RECORDER_ADDRESS: '127.0.0.1',
-      PLATFORM_RECORDER_PORT: String(port),
+      PLATFORM_STATUS_OF_ALL: '127.0.0.1',
+      PLATFORM_STATUS_PORT: String(port),
       PLATFORM_SERVER_ID: '4711',
     };
-    await Promise.all(this.jibris.map((jibri, index) => jibri.start(first[0]! + index, first[1]! + index)));
+    await Promise.all(this.jibris.map((jibri, index) => jibri.start(external[index]!, internal[index]!)));
     this.#service = spawn('python3', [recorder.path('/usr/local/sbin/platform-recorder-status')], {
       env: { ...process.env, ...this.#recorderEnv(library) },
       stdio: 'inherit',
@@ -112,7 +113,7 @@ esac
   }
 
   get status(): Promise<Record<string, unknown>> {
-    return fetch(`http://127.0.0.1:${this.#env.PLATFORM_RECORDER_PORT}/status`).then(
+    return fetch(`http://127.0.0.1:${this.#env.PLATFORM_STATUS_PORT}/status`).then(
       (answer) => answer.json() as Promise<Record<string, unknown>>,
     );
   }
@@ -146,7 +147,7 @@ esac
     return { code, output };
   }
 
-  roster(stay: { name: string; serverId: string }[], lost: string[] = [], waitMinutes = 0): Promise<Ended> {
+  roster(stay: string[], lost: string[] = [], waitMinutes = 0): Promise<Ended> {
     return this.onJitsi('platform-roster', [], JSON.stringify({ stay, lost, waitMinutes }));
   }
 
@@ -187,7 +188,7 @@ beforeEach(async () => {
 });
 afterEach(() => pool.stop());
 
-const recorder7 = { name: 'recorder-7', serverId: '4711' };
+const recorder7 = 'recorder-7';
 
 describe('a recorder’s state', () => {
   it('names each instance with its lesson and since when', async () => {
@@ -225,12 +226,10 @@ describe('platform-roster', () => {
   it.each([
     ['not JSON', /not JSON/],
     ['[]', /expected an object/],
-    [
-      '{"stay":[{"name":"jitsi-1","serverId":"1"}],"lost":[],"waitMinutes":1}',
-      /"jitsi-1" is not the name of a recorder/,
-    ],
+    ['{"stay":["jitsi-1"],"lost":[],"waitMinutes":1}', /"jitsi-1" is not the name of a recorder/],
     ['{"stay":[],"lost":["recorder-1"],"waitMinutes":-1}', /"waitMinutes" must be a number/],
     ['{"stay":{},"lost":[],"waitMinutes":1}', /"stay" must be a list/],
+    ['{"stay":["recorder-1"],"lost":["recorder-1"],"waitMinutes":1}', /cannot both stay and be lost/],
   ])('refuses %s', async (text, reason) => {
     const { code, output } = await pool.onJitsi('platform-roster', [], text);
     expect(code).toBe(2);
@@ -320,7 +319,7 @@ describe('platform-drain', () => {
 
   it('fails when the recorder does not answer, and says how to go on', async () => {
     await pool.roster([]);
-    pool.jitsi.adapt('/usr/local/lib/platform/recorders.py', [
+    pool.jitsi.adapt('/usr/local/lib/platform/pools.py', [
       ['_call(name, "/status")', '_call(name, "/gone")'],
     ]);
     const { code, output } = await pool.onJitsi('platform-drain', ['recorder-7', '4711']);

@@ -1,4 +1,4 @@
-"""The recorder pool as the Jitsi host sees it: the stored roster, and each recorder's status service."""
+"""Recorders and bridges as the Jitsi host sees them: the stored roster, and each host's status service."""
 
 import concurrent.futures
 import ipaddress
@@ -10,13 +10,15 @@ import urllib.error
 import urllib.request
 
 ROSTER = os.environ.get("PLATFORM_ROOT", "") + "/var/lib/platform/roster.json"
-NETWORK = "{{recorderNetwork}}"
-PORT = int(os.environ.get("PLATFORM_RECORDER_PORT", "{{recorderStatusPort}}"))
+RECORDERS = "{{recorderNetwork}}"
+BRIDGES = "{{bridgeNetwork}}"
+SHARD = "{{shard}}"
+PORT = int(os.environ.get("PLATFORM_STATUS_PORT", "{{statusPort}}"))
 TIMEOUT_SECONDS = 10
 
 
 class Unreachable(Exception):
-    """A recorder gave no usable answer; the text says why."""
+    """A host gave no usable answer; the text says why."""
 
 
 def parse_roster(text):
@@ -28,22 +30,18 @@ def parse_roster(text):
     if not isinstance(roster, dict):
         raise ValueError('expected an object, e.g. {"stay": [], "lost": [], "waitMinutes": 120}')
     stay, lost, wait = roster.get("stay"), roster.get("lost"), roster.get("waitMinutes")
-    if not isinstance(stay, list) or not all(
-        isinstance(one, dict) and isinstance(one.get("name"), str) and isinstance(one.get("serverId"), (str, int))
-        for one in stay
-    ):
-        raise ValueError('"stay" must be a list of {"name": "recorder-1", "serverId": "4711"}')
-    if not isinstance(lost, list) or not all(isinstance(name, str) for name in lost):
-        raise ValueError('"lost" must be a list of names, e.g. ["recorder-7"]')
+    for field, names in (("stay", stay), ("lost", lost)):
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f'"{field}" must be a list of names, e.g. ["recorder-7"]')
     if isinstance(wait, bool) or not isinstance(wait, (int, float)) or wait < 0:
         raise ValueError('"waitMinutes" must be a number, 0 or more, e.g. 120')
-    for name in [one["name"] for one in stay] + lost:
+    for name in stay + lost:
+        if not name.startswith("recorder-"):
+            raise ValueError(f'"{name}" is not the name of a recorder, e.g. recorder-7')
         address(name)
-    return {
-        "stay": [{"name": one["name"], "serverId": str(one["serverId"])} for one in stay],
-        "lost": lost,
-        "waitMinutes": wait,
-    }
+    if both := sorted(set(stay) & set(lost)):
+        raise ValueError(f'"{both[0]}" cannot both stay and be lost')
+    return {"stay": stay, "lost": lost, "waitMinutes": wait}
 
 
 def read_roster():
@@ -66,13 +64,12 @@ def write_roster(roster):
 
 
 def address(name):
-    """Private address of recorder-N; the network gives recorders one by number."""
-    found = re.fullmatch(r"recorder-([1-9][0-9]{0,2})", name)
-    if not found or int(found[1]) > 254:
-        raise ValueError(f'"{name}" is not the name of a recorder, e.g. recorder-7')
-    return os.environ.get("PLATFORM_RECORDER_ADDRESS") or str(
-        ipaddress.ip_address(NETWORK) + int(found[1])
-    )
+    """Private address of recorder-N, or of bridge-SHARD-N of this shard: the network gives them by number."""
+    found = re.fullmatch(r"(recorder|bridge-%s)-([1-9][0-9]{0,2})" % SHARD, name)
+    if not found or int(found[2]) > 254:
+        raise ValueError(f'"{name}" is not the name of a recorder or of a bridge of this shard, e.g. recorder-7')
+    network = RECORDERS if found[1] == "recorder" else BRIDGES
+    return os.environ.get("PLATFORM_STATUS_OF_ALL") or str(ipaddress.ip_address(network) + int(found[2]))
 
 
 def _call(name, path, body=None):
@@ -93,7 +90,10 @@ def _call(name, path, body=None):
 
 
 def status(name):
-    """{serverId, draining, instances: [{name, state, lesson, since}], uploads}; raises Unreachable."""
+    """{serverId, draining, instances: [{name, state, lesson, since}], uploads}; raises Unreachable.
+
+    A bridge is one instance, busy while it carries lessons; its `lesson` says how many.
+    """
     found = _call(name, "/status")
     if not isinstance(found, dict) or not {"serverId", "draining", "instances", "uploads"} <= set(found):
         raise Unreachable("/status answered something that is no status")
@@ -101,17 +101,17 @@ def status(name):
 
 
 def tell(name, what, server_id):
-    """Tells a recorder to `drain` or `resume`; one with another server id ignores it. Raises Unreachable."""
+    """Tells a host to `drain` or `resume`; one with another server id ignores it. Raises Unreachable."""
     return _call(name, "/" + what, {"serverId": server_id})
 
 
 def tell_all(calls):
-    """Does many `(recorder, what)` at once; for each, in order, None or a sentence about what went wrong."""
+    """Does many `(name, what)` at once, whatever server has the name now; for each, in order, None or what went wrong."""
 
     def one(call):
-        recorder, what = call
+        name, what = call
         try:
-            tell(recorder["name"], what, recorder["serverId"])
+            tell(name, what, str(status(name)["serverId"]))
         except Unreachable as error:
             return f"{what}: {error}"
         return None
