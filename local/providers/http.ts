@@ -42,7 +42,7 @@ function reasonOf(error: unknown): string {
  * Sends one request and returns the answer's body (undefined when it has none).
  *
  * Conflicts, rate limits, gateway errors and time-outs are retried with growing pauses. A connection that breaks is
- * not: whether the service did the work is then unknown.
+ * not: whether the service did the work is then unknown. For the same reason cancelling only ends the pauses.
  *
  * @throws {@link ApiError} for an answer that says no; Error when there was no answer.
  */
@@ -66,7 +66,7 @@ export async function send(
           ...more.headers,
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
-        signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)]),
+        signal: AbortSignal.timeout(timeout),
       });
       const text = await response.text();
       let parsed: unknown;
@@ -91,7 +91,7 @@ export async function send(
       if (!again) throw error;
       failure = error;
     } catch (error) {
-      if (error instanceof ApiError || signal.aborted) throw error;
+      if (error instanceof ApiError) throw error;
       failure = new Error(`${method} ${api.baseUrl}${path}: no answer: ${reasonOf(error)}`);
       if (!isTimeout(error)) throw failure;
     }

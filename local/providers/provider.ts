@@ -181,7 +181,7 @@ class ProviderServer<Client> {
       const value = config[key];
       if (typeof value === 'string' || typeof value === 'number') texts[key] = String(value);
     }
-    this.#client = this.provider.connect(texts);
+    this.#client = this.provider.connect(texts, this.#cancelled.signal);
     const response = new messages.ConfigureResponse();
     response.setAcceptsecrets(true);
     response.setSupportspreview(true);

@@ -101,9 +101,10 @@ export interface Provider<Client> {
   /**
    * Makes what the operations work with. Called with the provider's known configuration.
    *
+   * @param cancelled ends when the engine cancels the run.
    * @throws with a message that says which setting is missing or wrong, what is expected, and an example.
    */
-  connect(config: Record<string, string | undefined>): Client;
+  connect(config: Record<string, string | undefined>, cancelled: AbortSignal): Client;
   resources: Record<string, AnyResourceType<Client>>;
   functions: Record<string, ProviderFunction<Client>>;
 }

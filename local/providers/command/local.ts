@@ -36,14 +36,27 @@ function execute(
       cwd: how.dir,
       env: { ...process.env, ...extraEnvironment, ...how.environment },
       stdio: 'pipe',
-      signal,
+      // A process group of its own, so that cancelling ends all that the command has started.
+      detached: process.platform !== 'win32',
     });
+    const cancel = (): void => {
+      try {
+        if (process.platform === 'win32' || child.pid === undefined) child.kill('SIGKILL');
+        else process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // It ended in this very moment.
+      }
+    };
+    signal.addEventListener('abort', cancel, { once: true });
     const printed = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) {
       child[stream].setEncoding('utf8').on('data', (text: string) => (printed[stream] += text));
     }
     child.on('error', (error) => reject(new Error(`${program} could not be started: ${error.message}`)));
-    child.on('close', (code) => resolve({ exitCode: code ?? undefined, ...printed }));
+    child.on('close', (code) => {
+      signal.removeEventListener('abort', cancel);
+      resolve({ exitCode: code ?? undefined, ...printed });
+    });
     // A command that does not read its input may end before all of it is written.
     child.stdin.on('error', () => undefined);
     child.stdin.end(how.stdin ?? '');

@@ -130,7 +130,7 @@ export class HetznerClient {
 }
 
 /** Reads `token`, `endpoint`, `pollInterval` from the configuration, the first two else from the environment. */
-export function connect(config: Record<string, string | undefined>): HetznerClient {
+export function connect(config: Record<string, string | undefined>, cancelled: AbortSignal): HetznerClient {
   const endpoint = loopbackUrl(
     'hcloud:endpoint (or HCLOUD_ENDPOINT)',
     config.endpoint ?? process.env.HCLOUD_ENDPOINT,
@@ -143,10 +143,5 @@ export function connect(config: Record<string, string | undefined>): HetznerClie
     );
   }
   const interval = /^(\d+)ms$/.exec(config.pollInterval ?? '')?.[1];
-  return new HetznerClient(
-    endpoint,
-    token,
-    new AbortController().signal,
-    interval ? Number(interval) : slowestPoll,
-  );
+  return new HetznerClient(endpoint, token, cancelled, interval ? Number(interval) : slowestPoll);
 }
