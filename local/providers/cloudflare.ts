@@ -162,7 +162,7 @@ const dnsRecord = resource({
     commentModifiedOn: text(),
     createdOn: text(),
     meta: text(),
-    modifiedOn: text({ unknownOnUpdate: true }),
+    modifiedOn: text({ fromAllInputs: true }),
     proxiable: flag(),
     tagsModifiedOn: text(),
   },

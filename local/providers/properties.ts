@@ -29,8 +29,8 @@ export interface Traits {
   stored?: (value: never) => Value;
   /** The real provider has it, this one does not: a program that sets it is refused with this reason. */
   notSimulated?: string;
-  /** An output that a preview of an update cannot know (the output of a command). */
-  unknownOnUpdate?: boolean;
+  /** An output made of all inputs (what a command prints): secret when any of them is, unknown before an update. */
+  fromAllInputs?: boolean;
 }
 
 export interface Property<T = unknown> extends Traits {

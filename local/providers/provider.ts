@@ -310,7 +310,7 @@ class ProviderServer<Client> {
     if (request.getPreview()) {
       const preview = kept(reveal(marked) as ValueMap);
       for (const [key, property] of Object.entries(type.outputs)) {
-        if (property.unknownOnUpdate) preview[key] = UNKNOWN;
+        if (property.fromAllInputs) preview[key] = UNKNOWN;
       }
       response.setProperties(encode(this.outputs(type, marked, preview)));
       return response;
@@ -416,7 +416,7 @@ class ProviderServer<Client> {
     for (const [key, property] of Object.entries<Property>({ ...type.outputs, ...type.inputs })) {
       const value = outputs[key];
       if (value === undefined || value instanceof Secret) continue;
-      if (property.secret || (property.unknownOnUpdate && tainted)) outputs[key] = new Secret(value);
+      if (property.secret || (property.fromAllInputs && tainted)) outputs[key] = new Secret(value);
     }
     return outputs;
   }

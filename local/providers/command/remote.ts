@@ -35,7 +35,7 @@ const inputs = {
   update: text(),
 };
 
-const outputs = { stdout: text({ unknownOnUpdate: true }), stderr: text({ unknownOnUpdate: true }) };
+const outputs = { stdout: text({ fromAllInputs: true }), stderr: text({ fromAllInputs: true }) };
 
 type Inputs = Values<typeof inputs>;
 type State = Inputs & Values<typeof outputs>;

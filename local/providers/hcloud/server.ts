@@ -373,7 +373,8 @@ export const server = resourceFor<HetznerClient>()({
       return { id, state: { ...stateOf(made), ...blocksOf(made, wanted) } };
     } catch (error) {
       // The server exists and costs money: it must be in the state although something is missing.
-      throw new Unfinished(id, { ...stateOf(answer.server) }, error);
+      const seen = await readServer(client, id).catch(() => answer.server);
+      throw new Unfinished(id, { ...stateOf(seen), ...blocksOf(seen, wanted) }, error);
     }
   },
 
