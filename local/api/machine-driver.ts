@@ -27,6 +27,12 @@ export interface Machine {
     | null;
 }
 
+/** An address record: a domain name in lower case, without a final dot, and an IPv4 or IPv6 address. */
+export interface Name {
+  name: string;
+  address: string;
+}
+
 /**
  * The seam behind which servers boot. The cloud calls it while an action runs: the action ends when the promise
  * does, and fails with the message of what was thrown. A call may be repeated after a restart of the cloud, so
@@ -48,6 +54,8 @@ export interface MachineDriver {
   /** Private networks or public addresses came, changed or went. */
   networksChanged(machine: Machine): Promise<void>;
   firewallChanged(machine: Machine): Promise<void>;
+  /** All A and AAAA records of all zones, told at the start and whenever something has changed. */
+  namesChanged(names: readonly Name[]): Promise<void>;
 }
 
 /** The default: servers exist in the API only. */
@@ -61,4 +69,5 @@ export const noMachines: MachineDriver = {
   delete: () => Promise.resolve(),
   networksChanged: () => Promise.resolve(),
   firewallChanged: () => Promise.resolve(),
+  namesChanged: () => Promise.resolve(),
 };

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { BootedMachines } from '../machines/driver';
 import { startLocalCloud } from './server';
 
 const HELP = `Usage: tsx local/api/main.ts --state DIR [options]
@@ -12,6 +13,8 @@ Serves a local Hetzner cloud on 127.0.0.1 until SIGTERM, SIGINT or POST /local/s
   --state DIR          where the state is kept; made when it is not there
   --port N             port, 0 to 65535 (default 0: a free one)
   --token-file FILE    file with the token that clients show, 64 letters and digits (default: a new one each start)
+  --machines           boot the servers (Linux, as root; see local/machines)
+  --packages DIR       signed apt repository for them, at http://172.31.1.1:8180
   --action-ms N        how long an action takes, in milliseconds (default 100)
   --help               this text
 `;
@@ -28,6 +31,8 @@ async function main(): Promise<void> {
       state: { type: 'string' },
       port: { type: 'string', default: '0' },
       'token-file': { type: 'string' },
+      machines: { type: 'boolean', default: false },
+      packages: { type: 'string' },
       'action-ms': { type: 'string', default: '100' },
       help: { type: 'boolean', default: false },
     },
@@ -47,9 +52,14 @@ async function main(): Promise<void> {
   const endpointFile = join(directory, 'endpoint.json');
   await refuseSecond(endpointFile);
 
+  const say = (line: string) => void process.stdout.write(`${line}\n`);
+  const machines = values.machines
+    ? new BootedMachines({ cloudFolder: directory, say, packageRepository: values.packages })
+    : undefined;
   const stop = () => {
     void cloud
       .close()
+      .then(() => machines?.close())
       .then(() => rm(endpointFile, { force: true }))
       .then(() => process.exit(0));
   };
@@ -58,11 +68,13 @@ async function main(): Promise<void> {
     stateFile: join(directory, 'state.json'),
     token,
     actionMs,
-    log: (line) => process.stdout.write(`${line}\n`),
+    log: say,
+    ...(machines && { driver: machines }),
     onShutdown: stop,
   });
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
+  await machines?.serve(cloud.url);
 
   // Whoever waits for the file must never read half of it.
   const endpoint: Endpoint = { url: cloud.url, pid: process.pid, token };

@@ -7,6 +7,7 @@ import { serve } from './gate';
 import { hetzner } from './hetzner/hetzner';
 import { machineOf } from './hetzner/machine';
 import { noMachines, type MachineDriver } from './machine-driver';
+import { addressRecords } from './names';
 import { RequestLog } from './request-log';
 import { sideDoor } from './side-door';
 import { Store } from './store';
@@ -86,6 +87,12 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       running: server.status === 'running',
     })),
   );
+  const tellNames = () => cloud.driver.namesChanged(addressRecords(store.state));
+  await tellNames();
+  store.onWritten = () => {
+    // There is no action that could fail.
+    tellNames().catch((error: unknown) => options.log?.(`names: ${String(error)}`));
+  };
   cloud.actions.resume();
   const url = await app.listen({ host: '127.0.0.1', port: options.port ?? 0 });
   return { url, close };

@@ -11,6 +11,8 @@ export class Store {
   private changes = 0;
   private written = 0;
   private writing: Promise<void> | undefined;
+  /** Told after each write. */
+  onWritten: (state: State) => void = () => undefined;
 
   private constructor(
     private readonly file: string,
@@ -67,6 +69,7 @@ export class Store {
     await rename(next, this.file);
     await syncDirectory(dirname(this.file));
     this.written = version;
+    this.onWritten(this.state);
   }
 }
 

@@ -1,0 +1,200 @@
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, connect as connectTo, type Server } from 'node:net';
+import { join } from 'node:path';
+import type { ChildProcess } from 'node:child_process';
+import type { Machine, MachineDriver, Name } from '../api/machine-driver';
+import { BootedMachine } from './booted-machine';
+import { endCgroup } from './cgroup';
+import { cloudFirewall, type Protected } from './cloud-firewall';
+import type { Metadata } from './metadata';
+import { connect, disconnect, makeOutside, removeNamespaces } from './network';
+import { inNamespace, placeOf, type Place } from './place';
+import { run } from './run';
+import { startGateway, startNames, startPackageCache } from './services';
+
+export interface MachinesOptions {
+  /** Folder of the local cloud's state; disks and logs go to `machines` in it. */
+  cloudFolder: string;
+  /** Told of what takes time. */
+  say: (line: string) => void;
+  /** Folder of a signed apt repository that machines reach at `http://172.31.1.1:8180`. */
+  packageRepository?: string | undefined;
+}
+
+/** Boots the servers of a local cloud with systemd-nspawn, in network namespaces of their own. */
+export class BootedMachines implements MachineDriver {
+  readonly boots = true;
+  private readonly place: Place;
+  private readonly machines = new Map<number, BootedMachine>();
+  private readonly protectedOnes = new Map<number, Protected>();
+  private firewall: Promise<unknown> = Promise.resolve();
+  private names: { server: ChildProcess; text: string } | undefined;
+  private wantedNames: readonly Name[] = [];
+  private api: Server | undefined;
+
+  constructor(private readonly options: MachinesOptions) {
+    this.place = placeOf(options.cloudFolder);
+  }
+
+  /** Makes the outside, after removing what a crash has left, and boots what is to run. */
+  async adopt(machines: { machine: Machine; running: boolean }[]): Promise<void> {
+    await this.clear();
+    this.removeStrangers(new Set(machines.map(({ machine }) => machine.id)));
+    mkdirSync(join(this.place.run, 'metadata'), { recursive: true, mode: 0o700 });
+    await makeOutside(this.place);
+    await startPackageCache(this.place);
+    for (const { machine, running } of machines) {
+      // A machine whose creation was broken off is made by the action that is repeated.
+      await this.create(machine);
+      if (running) await this.powerOn(machine);
+    }
+  }
+
+  /** Serves the cloud's API in the gateway's namespace as well, at the same address. */
+  async serve(url: string): Promise<void> {
+    const port = Number(new URL(url).port);
+    const socket = join(this.place.run, 'api.sock');
+    const server = createServer({ allowHalfOpen: true }, (incoming) => {
+      const outgoing = connectTo({ port, host: '127.0.0.1', allowHalfOpen: true });
+      const end = () => {
+        incoming.destroy();
+        outgoing.destroy();
+      };
+      incoming.on('error', end);
+      outgoing.on('error', end);
+      incoming.pipe(outgoing);
+      outgoing.pipe(incoming);
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(socket, () => resolve());
+    });
+    this.api = server;
+    await startGateway(this.place, {
+      run: this.place.run,
+      apiPort: port,
+      repository: this.options.packageRepository ?? null,
+    });
+  }
+
+  async create(machine: Machine): Promise<void> {
+    const booted = this.machine(machine.id);
+    await booted.makeDisk(machine);
+    await this.networksChanged(machine);
+  }
+
+  async powerOn(machine: Machine): Promise<void> {
+    await this.machine(machine.id).powerOn(machine);
+  }
+
+  async powerOff(machine: Machine, hard: boolean): Promise<void> {
+    await this.machine(machine.id).powerOff(hard);
+  }
+
+  async rebuild(machine: Machine): Promise<void> {
+    const booted = this.machine(machine.id);
+    await booted.powerOff(true);
+    await booted.replaceDisk(machine);
+    await this.networksChanged(machine);
+    await booted.powerOn(machine);
+  }
+
+  async delete(machine: Machine): Promise<void> {
+    await this.machine(machine.id).remove();
+    this.machines.delete(machine.id);
+    this.protectedOnes.delete(machine.id);
+    if (machine.publicIpv4) rmSync(this.metadataFile(machine.publicIpv4), { force: true });
+    await disconnect(this.place, machine.id);
+    await this.applyFirewall();
+  }
+
+  async networksChanged(machine: Machine): Promise<void> {
+    await connect(this.place, machine);
+    this.writeMetadata(machine);
+    await this.firewallChanged(machine);
+  }
+
+  async firewallChanged(machine: Machine): Promise<void> {
+    // Told of a server that is being made as well; its creation comes here again.
+    if (!this.machines.has(machine.id)) return;
+    const { id, publicIpv4, publicIpv6, firewallRules } = machine;
+    this.protectedOnes.set(id, { id, publicIpv4, publicIpv6, firewallRules });
+    await this.applyFirewall();
+  }
+
+  async namesChanged(names: readonly Name[]): Promise<void> {
+    this.wantedNames = names;
+    await this.applyNames();
+  }
+
+  /** Powers everything off at once and removes all but the disks. */
+  async close(): Promise<void> {
+    this.api?.close();
+    await Promise.all([...this.machines.values()].map((machine) => machine.powerOff(true)));
+    await this.clear();
+  }
+
+  private machine(id: number): BootedMachine {
+    const known = this.machines.get(id) ?? new BootedMachine(this.place, id, this.options.say);
+    this.machines.set(id, known);
+    return known;
+  }
+
+  private async clear(): Promise<void> {
+    this.names = undefined;
+    await endCgroup(this.place.cgroup);
+    await removeNamespaces(this.place);
+    rmSync(this.place.run, { recursive: true, force: true });
+  }
+
+  /** Disks of servers that are no more: the cloud was killed while it deleted one, or its state was thrown away. */
+  private removeStrangers(known: ReadonlySet<number>): void {
+    mkdirSync(this.place.disks, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(this.place.disks)) {
+      if (!known.has(Number(name))) rmSync(join(this.place.disks, name), { recursive: true, force: true });
+    }
+  }
+
+  /** One at a time, each with what is wanted then: none may put an older state in the place of a newer. */
+  private applyFirewall(): Promise<unknown> {
+    const apply = () =>
+      run(
+        inNamespace(this.place.gateway, ['nft', '-f', '-']),
+        cloudFirewall([...this.protectedOnes.values()]),
+      );
+    this.firewall = this.firewall.then(apply, apply);
+    return this.firewall;
+  }
+
+  private async applyNames(): Promise<void> {
+    const text = this.wantedNames.map(({ name, address }) => `${address} ${name}\n`).join('');
+    if (this.names?.text === text) return;
+    const file = join(this.place.run, 'hosts');
+    writeFileSync(`${file}.next`, text);
+    renameSync(`${file}.next`, file);
+    if (this.names) {
+      this.names.text = text;
+      // nsenter and sh have become the server itself.
+      this.names.server.kill('SIGHUP');
+    } else {
+      this.names = { server: await startNames(this.place, file), text };
+    }
+  }
+
+  private metadataFile(address: string): string {
+    return join(this.place.run, 'metadata', `${address}.json`);
+  }
+
+  private writeMetadata({ userData: _userData, ...machine }: Machine): void {
+    if (machine.publicIpv4 === null) return;
+    const booted = this.machine(machine.id);
+    const metadata: Metadata = {
+      instanceId: booted.instanceId,
+      machine,
+      userDataFile: join(booted.folder, 'upper/var/lib/cloud/seed/nocloud/user-data'),
+    };
+    const file = this.metadataFile(machine.publicIpv4);
+    writeFileSync(`${file}.next`, JSON.stringify(metadata), { mode: 0o600 });
+    renameSync(`${file}.next`, file);
+  }
+}
