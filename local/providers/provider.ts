@@ -50,11 +50,13 @@ function secretProperties(marked: ValueMap): Set<string> {
   return new Set(Object.keys(marked).filter((key) => containsSecret(marked[key])));
 }
 
-function failuresOf(failures: Failure[]): messages.CheckFailure[] {
+function failuresOf(failures: Failure[], secrets: ReadonlySet<string>): messages.CheckFailure[] {
   return failures.map(({ property, reason }) => {
     const failure = new messages.CheckFailure();
-    failure.setProperty(property);
-    failure.setReason(reason);
+    // The engine prints the value of a property that it is told of, a secret one in plain text.
+    const isSecret = secrets.has(/^[^.[]+/.exec(property)?.[0] ?? property);
+    failure.setProperty(isSecret ? '' : property);
+    failure.setReason(isSecret ? `${property} (secret): ${reason}` : reason);
     return failure;
   });
 }
@@ -144,6 +146,8 @@ class ProviderServer<Client> {
 
   private checkConfig(request: messages.CheckRequest): messages.CheckResponse {
     const given = decode(request.getNews());
+    // The marks are not sent here; any of it may be a token.
+    const secret = new Set(Object.keys(given));
     const { failures } = checkValues(
       {
         ...this.provider.config,
@@ -151,11 +155,11 @@ class ProviderServer<Client> {
         pluginDownloadURL: { kind: { is: 'string' } },
       },
       reveal(given) as ValueMap,
-      new Set(Object.keys(given)),
+      secret,
     );
     const response = new messages.CheckResponse();
     response.setInputs(request.getNews());
-    response.setFailuresList(failuresOf(failures));
+    response.setFailuresList(failuresOf(failures, secret));
     return response;
   }
 
@@ -198,13 +202,10 @@ class ProviderServer<Client> {
       );
     }
     const given = decode(request.getArgs());
-    const { values, failures } = checkValues(
-      called.inputs,
-      reveal(given) as ValueMap,
-      secretProperties(given),
-    );
+    const secrets = secretProperties(given);
+    const { values, failures } = checkValues(called.inputs, reveal(given) as ValueMap, secrets);
     const response = new messages.InvokeResponse();
-    response.setFailuresList(failuresOf(failures));
+    response.setFailuresList(failuresOf(failures, secrets));
     if (failures.length === 0) {
       response.setReturn(encode(await called.call(this.client(), values, this.#cancelled.signal)));
     }
@@ -238,7 +239,7 @@ class ProviderServer<Client> {
     if (defaults.length > 0) inputs[defaultsKey] = defaults.sort();
     const response = new messages.CheckResponse();
     response.setInputs(encode(inputs));
-    response.setFailuresList(failuresOf(failures));
+    response.setFailuresList(failuresOf(failures, secrets));
     return response;
   }
 

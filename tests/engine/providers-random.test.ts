@@ -56,6 +56,14 @@ describe('random values', { timeout: 60_000 }, () => {
     stack.configure({ length: undefined });
   });
 
+  it('refuse a secret value without showing it', async () => {
+    stack.configure({ wrong: 'hunter2hunter2' });
+    const ran = await stack.failing('preview');
+    expect(ran.text).toContain('overrideSpecial (secret): expected a string');
+    expect(ran.text).not.toContain('hunter2');
+    stack.configure({ wrong: undefined });
+  });
+
   it('go without a trace', async () => {
     await stack.destroy();
     expect(await stack.exported()).not.toContain('RandomPassword');

@@ -9,6 +9,10 @@ const password = new random.RandomPassword('password', {
   minUpper: 3,
   minNumeric: 3,
   keepers: { rotation: config.get('rotation') ?? '1' },
+  // Refused, and it must not be shown.
+  ...(config.getSecret('wrong')
+    ? { overrideSpecial: config.getSecret('wrong')?.apply((text) => [text] as never) }
+    : {}),
 });
 const text = new random.RandomString('text', { length: 12, upper: false, overrideSpecial: '-' });
 const bytes = new random.RandomId('bytes', { byteLength: 8, prefix: 'run-' });
