@@ -1,0 +1,1 @@
+-- Stand-in for tests: there to be loaded; Jitsi's keeps microphones and cameras off until a moderator lets them on.

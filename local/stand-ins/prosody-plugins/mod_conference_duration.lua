@@ -1,0 +1,1 @@
+-- Stand-in for tests: there to be loaded; Jitsi's tells clients when a conference began.

@@ -1,0 +1,1 @@
+-- Stand-in for tests: there to be loaded; Jitsi's adds features to disco answers.

@@ -1,0 +1,1 @@
+-- Stand-in for tests: there to be loaded; Jitsi's lifts Prosody's limits for the platform's own logins.

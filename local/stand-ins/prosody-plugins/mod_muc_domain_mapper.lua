@@ -1,0 +1,1 @@
+-- Stand-in for tests: there to be loaded; Jitsi's maps rooms of sub-domains.
