@@ -168,21 +168,6 @@ export function planDigest(plan: HostPlan): string {
   return createHash('sha256').update(planText(plan)).digest('hex');
 }
 
-/** The short view for one host: each file's path and the packages, with the first 12 hex characters of a digest. */
-export function planManifest(plan: HostPlan): Record<string, string> {
-  const short = (value: unknown) =>
-    createHash('sha256')
-      .update(JSON.stringify(sorted(value)))
-      .digest('hex')
-      .slice(0, 12);
-  const manifest: Record<string, string> = {};
-  for (const path of Object.keys(plan.files).sort()) manifest[path] = short(plan.files[path]);
-  manifest.packages = short([plan.aptSources, plan.packages, plan.debconf]);
-  const system = { ...plan, files: {}, aptSources: [], packages: [], debconf: [] };
-  manifest.system = short(system);
-  return manifest;
-}
-
 /**
  * Checks what a type cannot say: absolute paths, octal modes, known `host.*` and `secret.*` names, that every
  * secret in use is listed and no throwaway is used outside debconf.

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { HostPlan, Role } from './host-plan';
+import { roleFiles } from './role-files';
 
 /** What a host is told about itself; it lies in `/etc/platform/host.json`. */
 export interface HostValues {
@@ -26,10 +28,10 @@ export interface HostAccess {
 export const USER_DATA_LIMIT = 32 * 1024;
 
 /**
- * The programs that a host needs to take its secrets and its plan over SSH. They travel in user data; everything
- * else comes with the plan, converge included.
+ * The least that a host needs to take its secrets and its plan over SSH. It travels in user data, once in the state
+ * for each host; the plan replaces it with the whole programs of the same names.
  */
-const BOOT_PROGRAMS = ['/usr/local/sbin/platform-apply', '/usr/local/sbin/platform-secrets'];
+const bootPrograms = roleFiles(join(__dirname, 'boot'), {});
 
 // Run at every boot, before anything else: user data with the host's key can be read at this address by any
 // process. Without nft nobody may reach it; cloud-init has read what it needs by then.
@@ -74,19 +76,12 @@ function writeFile({ path, mode, content }: WrittenFile): string {
   ].join('\n');
 }
 
-function bootProgram(plan: HostPlan, path: string): WrittenFile {
-  const file = plan.files[path];
-  if (!file)
-    throw new Error(`host plan of the role ${plan.role}: ${path} is missing; cannot boot a host without it`);
-  return { path, mode: file.mode, content: file.content };
-}
-
 function bootFiles(plan: HostPlan, host: HostValues): WrittenFile[] {
   const { name, role, privateAddress, domain } = host;
   const facts = { name, role, privateAddress, domain, bootGeneration: bootGeneration(plan, host.image) };
   return [
     { path: '/etc/platform/host.json', mode: '0644', content: JSON.stringify(facts, null, 2) + '\n' },
-    ...BOOT_PROGRAMS.map((path) => bootProgram(plan, path)),
+    ...Object.entries(bootPrograms).map(([path, { mode, content }]) => ({ path, mode, content })),
   ];
 }
 

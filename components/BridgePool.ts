@@ -21,7 +21,7 @@ export class BridgePool extends pulumi.ComponentResource {
 
   constructor(args: BridgePoolArgs, opts?: pulumi.ComponentResourceOptions) {
     const name = `bridges-${args.shard}`;
-    super('lesson-platform:index:BridgePool', name, {}, opts);
+    super('lessons:index:BridgePool', name, {}, opts);
     const { platform, plan, jitsiHost } = args;
     const parent = { parent: this };
     const numbers = Array.from({ length: args.count }, (_, index) => index + 1);
@@ -51,7 +51,7 @@ export class BridgePool extends pulumi.ComponentResource {
         },
         parent,
       );
-      jitsiHost.drain(host, [platform.network.subnet]);
+      jitsiHost.drain(host);
       return host;
     });
     this.registerOutputs({});

@@ -25,7 +25,7 @@ export class DomainRecords extends pulumi.ComponentResource {
   readonly records: pulumi.CustomResource[];
 
   constructor(name: string, args: DomainRecordsArgs, opts?: pulumi.ComponentResourceOptions) {
-    super('lesson-platform:index:DomainRecords', name, {}, opts);
+    super('lessons:index:DomainRecords', name, {}, opts);
     const { dns } = args;
     const types = { A: args.ipv4, AAAA: args.ipv6 };
 

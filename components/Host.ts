@@ -85,7 +85,7 @@ export class Host extends pulumi.ComponentResource {
   readonly pendingRebuild: pulumi.Output<PendingRebuild | undefined>;
 
   constructor(name: string, args: HostArgs, opts?: pulumi.ComponentResourceOptions) {
-    super('lesson-platform:index:Host', name, {}, opts);
+    super('lessons:index:Host', name, {}, opts);
     const { platform, role, plan, hostKey } = args;
     const { access } = platform;
     const parent = { parent: this };
@@ -156,37 +156,38 @@ export class Host extends pulumi.ComponentResource {
       booted === generation ? undefined : { host: name, bootedWith: booted, current: generation },
     );
 
-    const secrets = new command.remote.Command(
-      `${name}-secrets`,
-      {
-        connection: this.connection,
-        create: 'platform-secrets',
-        stdin: pulumi.secret(
-          pulumi.jsonStringify({
-            ...args.secrets,
-            'ca-certificate': platform.ca.certificate,
-            'deploy-keys': access.deployKeys,
-          }),
-        ),
-        triggers: [this.server.id],
-        logging: 'none',
-        addPreviousOutputInEnv: false,
-      },
-      { ...parent, dependsOn: args.convergeAfter?.(this.server) ?? [] },
+    const secrets = pulumi.secret(
+      pulumi.jsonStringify({
+        ...args.secrets,
+        'ca-certificate': platform.ca.certificate,
+        'deploy-keys': access.deployKeys,
+      }),
     );
-    this.converge = new command.remote.Command(
-      `${name}-converge`,
-      {
-        connection: this.connection,
-        ...(args.planFrom === undefined
-          ? { create: 'platform-apply', stdin: planText(plan) }
-          : { create: `platform-apply --fetch ${planDigest(plan)} --from ${args.planFrom}` }),
-        // A rebuilt server keeps its id; the boot that it says it had makes its converge run again.
-        triggers: [this.server.id, bootedWith],
-        addPreviousOutputInEnv: false,
-      },
-      { ...parent, dependsOn: [secrets] },
-    );
+    const run = (suffix: string, stdin: pulumi.Input<string>, create: string, after: pulumi.Resource[]) =>
+      new command.remote.Command(
+        `${name}-${suffix}`,
+        {
+          connection: this.connection,
+          create,
+          stdin,
+          // A rebuilt server keeps its id; the boot that it says it had makes its commands run again.
+          triggers: [this.server.id, bootedWith],
+          addPreviousOutputInEnv: false,
+        },
+        { ...parent, dependsOn: after },
+      );
+    const after = args.convergeAfter?.(this.server) ?? [];
+    this.converge =
+      args.planFrom === undefined
+        ? run('converge', planText(plan), 'platform-apply', [
+            run('secrets', secrets, 'platform-secrets', after),
+          ])
+        : run(
+            'converge',
+            secrets,
+            `platform-secrets && platform-apply --fetch ${planDigest(plan)} --from ${args.planFrom}`,
+            after,
+          );
     this.summary = {
       name,
       role,

@@ -40,7 +40,7 @@ export class JitsiHost extends pulumi.ComponentResource {
 
   constructor(args: JitsiHostArgs, opts?: pulumi.ComponentResourceOptions) {
     const name = jitsiName(args.shard);
-    super('lesson-platform:index:JitsiHost', name, {}, opts);
+    super('lessons:index:JitsiHost', name, {}, opts);
     const { platform, domain, protect, tokenAuth } = args;
     const parent = { parent: this };
     this.domain = domain;
@@ -150,9 +150,12 @@ export class JitsiHost extends pulumi.ComponentResource {
    * Drains a host before it goes. The call is made to this host and not to the one that goes, so that a dead one
    * never blocks and no key of it is needed; the server's id tells a rebuilt host from the one that is meant.
    *
-   * @param needs all that a running recording or lesson needs until the drain has ended
+   * Whatever a running recording needs outlives the drain: network, DNS and this host, because the drained host's own
+   * converge and this one's come after them; the bucket, because it is never deleted.
+   *
+   * @param after what must have run before any drain does, such as a roster
    */
-  drain(host: Host, needs: pulumi.Resource[]): command.remote.Command {
+  drain(host: Host, after: pulumi.Resource[] = []): command.remote.Command {
     return this.control(
       `${host.hostName}-drain`,
       {
@@ -160,7 +163,7 @@ export class JitsiHost extends pulumi.ComponentResource {
         delete: pulumi.interpolate`platform-drain ${host.hostName} ${host.server.id}`,
         triggers: [host.server.id],
       },
-      { parent: host, dependsOn: [host.converge, ...needs] },
+      { parent: host, dependsOn: [host.converge, ...after] },
     );
   }
 

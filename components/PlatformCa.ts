@@ -19,7 +19,7 @@ export class PlatformCa extends pulumi.ComponentResource {
   readonly #key: tls.PrivateKey;
 
   constructor(name: string, args: { domain: string }, opts?: pulumi.ComponentResourceOptions) {
-    super('lesson-platform:index:PlatformCa', name, {}, opts);
+    super('lessons:index:PlatformCa', name, {}, opts);
     this.#key = new tls.PrivateKey(
       `${name}-key`,
       { algorithm: 'ECDSA', ecdsaCurve: 'P256' },

@@ -47,7 +47,7 @@ export class PlatformNetwork extends pulumi.ComponentResource {
   readonly firewalls: Record<Role, hcloud.Firewall>;
 
   constructor(name: string, args: PlatformNetworkArgs, opts?: pulumi.ComponentResourceOptions) {
-    super('lesson-platform:index:PlatformNetwork', name, {}, opts);
+    super('lessons:index:PlatformNetwork', name, {}, opts);
     const { networkCidr, labels } = args;
 
     const network = new hcloud.Network(

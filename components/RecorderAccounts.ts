@@ -7,7 +7,7 @@ export class RecorderAccounts extends pulumi.ComponentResource {
   readonly passwords: Record<'xmpp-jibri-password' | 'xmpp-recorder-password', pulumi.Output<string>>;
 
   constructor(name: string, opts?: pulumi.ComponentResourceOptions) {
-    super('lesson-platform:index:RecorderAccounts', name, {}, opts);
+    super('lessons:index:RecorderAccounts', name, {}, opts);
     this.passwords = {
       'xmpp-jibri-password': randomSecret(`${name}-xmpp-jibri-password`, this),
       'xmpp-recorder-password': randomSecret(`${name}-xmpp-recorder-password`, this),

@@ -41,7 +41,7 @@ export class RecorderPool extends pulumi.ComponentResource {
   readonly hosts: Host[] = [];
 
   constructor(name: string, args: RecorderPoolArgs, opts?: pulumi.ComponentResourceOptions) {
-    super('lesson-platform:index:RecorderPool', name, {}, opts);
+    super('lessons:index:RecorderPool', name, {}, opts);
     const { platform, plan, jitsiHost, store } = args;
     const parent = { parent: this };
     const names = recorderNames(args.count, args.lost);
@@ -72,7 +72,7 @@ export class RecorderPool extends pulumi.ComponentResource {
       .then(({ servers }) => rollingOrder(names, servers, args.serverType, args.maxUnavailable));
     const converged = new Map<string, pulumi.Resource>();
 
-    names.forEach((recorder, position) => {
+    for (const [position, recorder] of names.entries()) {
       const host = new Host(
         recorder,
         {
@@ -99,10 +99,10 @@ export class RecorderPool extends pulumi.ComponentResource {
         },
         parent,
       );
-      jitsiHost.drain(host, [roster, store, platform.network.subnet]);
+      jitsiHost.drain(host, [roster]);
       converged.set(recorder, host.converge);
       this.hosts.push(host);
-    });
+    }
     this.registerOutputs({});
   }
 }

@@ -30,7 +30,7 @@ export class RecordingStore extends pulumi.ComponentResource {
   readonly secretAccessKey: pulumi.Output<string>;
 
   constructor(name: string, args: RecordingStoreArgs, opts?: pulumi.ComponentResourceOptions) {
-    super('lesson-platform:index:RecordingStore', name, {}, opts);
+    super('lessons:index:RecordingStore', name, {}, opts);
     this.bucket = args.storeBucket;
     this.prefix = args.storePrefix;
     this.accessKeyId = pulumi.secret(args.storeAccessKeyId ?? '');

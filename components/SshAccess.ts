@@ -17,9 +17,12 @@ export interface SshAccessArgs {
   labels: Record<string, string>;
 }
 
-/** OpenSSH key pair whose public half has no line end, which would replace what it is put into. */
 export interface KeyPair {
+  /** OpenSSH's own form, which sshd reads. */
   privateKey: pulumi.Output<string>;
+  /** PKCS #8, a third of the size; it stands in the state with each connection. */
+  privateKeyPem: pulumi.Output<string>;
+  /** One line without its end, which would replace what it is put into. */
   publicKey: pulumi.Output<string>;
 }
 
@@ -28,6 +31,7 @@ export function keyPair(name: string, opts: pulumi.CustomResourceOptions): KeyPa
   const key = new tls.PrivateKey(name, { algorithm: 'ED25519' }, opts);
   return {
     privateKey: pulumi.secret(key.privateKeyOpenssh),
+    privateKeyPem: pulumi.secret(key.privateKeyPem),
     publicKey: key.publicKeyOpenssh.apply((text) => text.trim()),
   };
 }
@@ -48,7 +52,7 @@ export class SshAccess extends pulumi.ComponentResource {
   readonly #bastion: types.input.remote.ProxyConnectionArgs | undefined;
 
   constructor(name: string, args: SshAccessArgs, opts?: pulumi.ComponentResourceOptions) {
-    super('lesson-platform:index:SshAccess', name, {}, opts);
+    super('lessons:index:SshAccess', name, {}, opts);
     const { deployKeyRotation: rotation, labels } = args;
     this.#bastion =
       args.bastionHost === ''
@@ -97,7 +101,7 @@ export class SshAccess extends pulumi.ComponentResource {
     return {
       host: bastion ? host.privateAddress : host.publicAddress,
       user: 'root',
-      privateKey: this.#deployKey.privateKey,
+      privateKey: this.#deployKey.privateKeyPem,
       hostKey,
       // A new host answers within a minute or two; the provider waits longer after each try.
       dialErrorLimit: 20,

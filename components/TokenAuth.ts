@@ -38,7 +38,7 @@ export class TokenAuth extends pulumi.ComponentResource {
   readonly webhookSecret: pulumi.Output<string>;
 
   constructor(name: string, args: TokenAuthArgs, opts?: pulumi.ComponentResourceOptions) {
-    super('lesson-platform:index:TokenAuth', name, {}, opts);
+    super('lessons:index:TokenAuth', name, {}, opts);
     const rotation = args.jwtSecretRotation;
     this.appId = args.jwtAppId;
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
@@ -47,6 +47,8 @@ export interface School {
   cloud: CloudEndpoint;
   paths: LocalPaths;
   stack: string;
+  /** The stack's settings file. */
+  settings: string;
   /** Changes the configuration; `undefined` removes a key. */
   set(changes: Record<string, unknown>): void;
   run(...args: string[]): Promise<Ran>;
@@ -73,20 +75,38 @@ export const nameOf = (urn: string): string => urn.slice(urn.lastIndexOf('::') +
 /** `op name` of each step, for comparing plans. */
 export const stepList = (steps: Step[]): string[] => steps.map(({ op, urn }) => `${op} ${nameOf(urn)}`);
 
-/**
- * @param changes what differs from `local/example.yaml`
- * @param options `program` is another Pulumi project's folder; `protect` keeps the example's protection off
- */
-export async function startSchool(
-  changes: Record<string, unknown> = {},
-  options: { program?: string } = {},
-): Promise<School> {
+interface OpenOptions {
+  /** Another Pulumi project's folder; default is the checkout. */
+  program?: string;
+  /** Default: a name of its own. */
+  stack?: string;
+  /** Default: made at random. */
+  passphrase?: string;
+  /** State file of a local cloud to go on from. */
+  cloudState?: string;
+}
+
+/** A cloud and an engine without a stack yet. */
+export async function openSchool(options: OpenOptions = {}): Promise<School> {
   const folder = mkdtempSync(join(tmpdir(), 'lesson-platform-school-'));
   const paths = localPaths(folder);
-  const stack = `local-${randomBytes(4).toString('hex')}`;
+  const stack = options.stack ?? `local-${randomBytes(4).toString('hex')}`;
   const program = options.program ?? projectRoot;
   const settings = join(program, `Pulumi.${stack}.yaml`);
+  if (options.passphrase !== undefined) writeFileSync(paths.passphraseFile, options.passphrase);
+  if (options.cloudState !== undefined) {
+    mkdirSync(paths.cloud);
+    writeFileSync(join(paths.cloud, 'state.json'), options.cloudState);
+  }
   const cloud = await ensureCloud(paths.cloud);
+  // A test run that is ended from outside must not leave its cloud behind.
+  process.once('exit', () => {
+    try {
+      process.kill(cloud.pid);
+    } catch {
+      // It has gone already.
+    }
+  });
   const engine = await prepareEngine(paths, cloud, () => undefined);
   const headers = { authorization: `Bearer ${cloud.token}`, 'content-type': 'application/json' };
   const call = async (method: string, path: string, body?: unknown): Promise<unknown> => {
@@ -101,11 +121,12 @@ export async function startSchool(
   };
   const run = (...args: string[]): Promise<Ran> => pulumi(engine, args, { cwd: program });
 
-  const school: School = {
+  return {
     engine,
     cloud,
     paths,
     stack,
+    settings,
     run,
     set(values) {
       const file = parse(readFileSync(settings, 'utf8')) as { config?: Record<string, unknown> };
@@ -162,22 +183,32 @@ export async function startSchool(
       rmSync(settings, { force: true });
     },
   };
+}
 
+/**
+ * A school as `npm run local` would make it, before its first `up`.
+ *
+ * @param changes what differs from `local/example.yaml`
+ */
+export async function startSchool(
+  changes: Record<string, unknown> = {},
+  options: OpenOptions = {},
+): Promise<School> {
+  const school = await openSchool(options);
   try {
-    const created = await run('stack', 'init', stack);
+    const created = await school.run('stack', 'init', school.stack);
     if (created.code !== 0) throw new Error(created.stderr);
-    if (program === projectRoot) {
-      const example = parse(readFileSync(join(projectRoot, 'local', 'example.yaml'), 'utf8')) as {
-        config: Record<string, unknown>;
-      };
-      school.set({ ...example.config, ...changes });
-      for (const key of ['storeAccessKeyId', 'storeSecretAccessKey']) {
-        await pulumi(engine, ['config', 'set', '--secret', key, '--stack', stack], {
-          input: `${key}-${randomBytes(12).toString('hex')}`,
-        });
-      }
-      await school.api('POST', '/zones', { name: 'school.example', mode: 'primary' });
+    if (options.program !== undefined) return school;
+    const example = parse(readFileSync(join(projectRoot, 'local', 'example.yaml'), 'utf8')) as {
+      config: Record<string, unknown>;
+    };
+    school.set({ ...example.config, ...changes });
+    for (const key of ['storeAccessKeyId', 'storeSecretAccessKey']) {
+      await pulumi(school.engine, ['config', 'set', '--secret', key, '--stack', school.stack], {
+        input: `${key}-${randomBytes(12).toString('hex')}`,
+      });
     }
+    await school.api('POST', '/zones', { name: 'school.example', mode: 'primary' });
     return school;
   } catch (error) {
     await school.close();

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
@@ -494,12 +495,22 @@ describe('platform-apply', () => {
     );
     // The host as it boots: with nothing but the programs of the user data.
     made.discard('/usr/local/lib/platform');
-    made.discard('/usr/local/sbin/platform-converge');
+    made.discard('/usr/local/sbin');
+    for (const name of ['platform-apply', 'platform-secrets']) {
+      const path = `/usr/local/sbin/${name}`;
+      made.write(path, readFileSync(join(__dirname, '../../cloud-init/boot', path), 'utf8'), 0o755);
+    }
     made.secrets({ 'turn-secret': turn });
+    expect(made.mode('/etc/platform/secrets.json')).toBe('0600');
     const plan = demoPlan(Object.fromEntries(own), { ready: 'test -e $FAKE_ROOT/etc/web/site.conf' });
     const { code, output } = made.run('platform-apply', [], planText(plan));
     expect(code, output).toBe(0);
     expect(output).toMatch(/wrote \/etc\/web\/site\.conf[^]*ready/);
+    expect(output).not.toContain(turn);
+    expect(made.has('/etc/platform/secrets.json')).toBe(false);
+    expect(made.read('/usr/local/sbin/platform-apply')).toBe(
+      plan.files['/usr/local/sbin/platform-apply']!.content,
+    );
     const newer = demoPlan({
       ...Object.fromEntries(own),
       '/usr/local/lib/platform/converge/__init__.py': file('# newer\n'),

@@ -80,7 +80,7 @@ export async function declarePlatform(
             result: `made-${args.name}`,
             publicKeyOpenssh: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5\n',
             privateKeyOpenssh: `-----BEGIN OPENSSH PRIVATE KEY-----\n${args.name}\n-----END OPENSSH PRIVATE KEY-----\n`,
-            privateKeyPem: `PRIVATE ${args.name}`,
+            privateKeyPem: `-----BEGIN PRIVATE KEY----- ${args.name}`,
             certPem: `CERTIFICATE ${args.name}`,
             certRequestPem: `REQUEST ${args.name}`,
             ipAddress: args.name.endsWith('ipv6') ? '2001:db8::1' : '198.18.0.1',
