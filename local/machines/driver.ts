@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, connect as connectTo, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
 import type { ChildProcess } from 'node:child_process';
 import type { Machine, MachineDriver, Name } from '../api/machine-driver';
@@ -7,6 +7,7 @@ import { BootedMachine } from './booted-machine';
 import { endCgroup } from './cgroup';
 import { cloudFirewall, type Protected } from './cloud-firewall';
 import type { Metadata } from './metadata';
+import { forward } from './forward';
 import { connect, disconnect, makeOutside, removeNamespaces } from './network';
 import { inNamespace, placeOf, type Place } from './place';
 import { run } from './run';
@@ -30,7 +31,8 @@ export class BootedMachines implements MachineDriver {
   private firewall: Promise<unknown> = Promise.resolve();
   private names: { server: ChildProcess; text: string } | undefined;
   private wantedNames: readonly Name[] = [];
-  private api: Server | undefined;
+  /** From the gateway's namespace to this machine's loopback. */
+  private ways: Server[] = [];
 
   constructor(private readonly options: MachinesOptions) {
     this.place = placeOf(options.cloudFolder);
@@ -38,11 +40,20 @@ export class BootedMachines implements MachineDriver {
 
   /** Makes the outside, after removing what a crash has left, and boots what is to run. */
   async adopt(machines: { machine: Machine; running: boolean }[]): Promise<void> {
+    try {
+      await this.begin(machines);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  private async begin(machines: { machine: Machine; running: boolean }[]): Promise<void> {
     await this.clear();
     this.removeStrangers(new Set(machines.map(({ machine }) => machine.id)));
     mkdirSync(join(this.place.run, 'metadata'), { recursive: true, mode: 0o700 });
     await makeOutside(this.place);
-    await startPackageCache(this.place);
+    this.ways.push(await this.wayOut('packages', await startPackageCache(this.place)));
     for (const { machine, running } of machines) {
       // A machine whose creation was broken off is made by the action that is repeated.
       await this.create(machine);
@@ -53,23 +64,7 @@ export class BootedMachines implements MachineDriver {
   /** Serves the cloud's API in the gateway's namespace as well, at the same address. */
   async serve(url: string): Promise<void> {
     const port = Number(new URL(url).port);
-    const socket = join(this.place.run, 'api.sock');
-    const server = createServer({ allowHalfOpen: true }, (incoming) => {
-      const outgoing = connectTo({ port, host: '127.0.0.1', allowHalfOpen: true });
-      const end = () => {
-        incoming.destroy();
-        outgoing.destroy();
-      };
-      incoming.on('error', end);
-      outgoing.on('error', end);
-      incoming.pipe(outgoing);
-      outgoing.pipe(incoming);
-    });
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(socket, () => resolve());
-    });
-    this.api = server;
+    this.ways.push(await this.wayOut('api', port));
     await startGateway(this.place, {
       run: this.place.run,
       apiPort: port,
@@ -129,9 +124,13 @@ export class BootedMachines implements MachineDriver {
 
   /** Powers everything off at once and removes all but the disks. */
   async close(): Promise<void> {
-    this.api?.close();
+    for (const way of this.ways.splice(0)) way.close();
     await Promise.all([...this.machines.values()].map((machine) => machine.powerOff(true)));
     await this.clear();
+  }
+
+  private wayOut(name: string, port: number): Promise<Server> {
+    return forward({ path: join(this.place.run, `${name}.sock`) }, { port, host: '127.0.0.1' });
   }
 
   private machine(id: number): BootedMachine {

@@ -1,10 +1,10 @@
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { connect, createServer as createTcpServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { join, normalize } from 'node:path';
-import type { Metadata } from './metadata';
-import { metadataText } from './metadata';
+import { forward } from './forward';
+import { metadataText, type Metadata } from './metadata';
 import { metadataAddress, routerAddress } from './network';
 
 /**
@@ -24,21 +24,6 @@ export interface GatewayOptions {
 /** Where machines reach the package cache (an HTTP proxy) and the stack's own package repository. */
 export const packageCachePort = 3142;
 export const repositoryPort = 8180;
-
-/** A TCP server that hands every connection on to a Unix socket. */
-function forwarder(socket: string): Server {
-  return createTcpServer({ allowHalfOpen: true }, (incoming) => {
-    const outgoing = connect({ path: socket, allowHalfOpen: true });
-    const end = () => {
-      incoming.destroy();
-      outgoing.destroy();
-    };
-    incoming.on('error', end);
-    outgoing.on('error', end);
-    incoming.pipe(outgoing);
-    outgoing.pipe(incoming);
-  });
-}
 
 async function answerMetadata(
   run: string,
@@ -86,8 +71,8 @@ function listen(server: Server, port: number, host: string): Promise<void> {
 
 async function main(): Promise<void> {
   const { run, apiPort, repository } = JSON.parse(process.argv[2] ?? '') as GatewayOptions;
-  await listen(forwarder(join(run, 'api.sock')), apiPort, '127.0.0.1');
-  await listen(forwarder(join(run, 'packages.sock')), packageCachePort, routerAddress);
+  await forward({ port: apiPort, host: '127.0.0.1' }, { path: join(run, 'api.sock') });
+  await forward({ port: packageCachePort, host: routerAddress }, { path: join(run, 'packages.sock') });
   const metadata = createServer((request, response) => void answerMetadata(run, request, response));
   await listen(metadata, 80, metadataAddress);
   if (repository !== null) {

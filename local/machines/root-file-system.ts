@@ -1,15 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder } from '../command/paths';
 
@@ -37,9 +28,6 @@ const packages = [
   'python3',
 ];
 
-/** Files that an image has on top, in a folder that mirrors the machine. */
-const ownFiles = join(__dirname, 'image');
-
 /** Run in the new system at the end. */
 const finish = [
   // Each machine makes its own.
@@ -51,19 +39,12 @@ const finish = [
   'echo localhost >"$1"/etc/hostname',
 ];
 
-function filesBelow(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-}
-
 /** Changes with everything that the root file system of a release is made from, except the packages' versions. */
 function digestOf(release: string): string {
-  const hash = createHash('sha256').update(JSON.stringify([release, packages, finish]));
-  for (const file of filesBelow(ownFiles))
-    hash.update(file.slice(ownFiles.length)).update(readFileSync(file));
-  return hash.digest('hex').slice(0, 16);
+  return createHash('sha256')
+    .update(JSON.stringify([release, packages, finish]))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 /**
@@ -87,7 +68,6 @@ export async function rootFileSystem(image: string, say: (line: string) => void)
   const making = join(folder, `making-${randomBytes(4).toString('hex')}`);
   try {
     await debootstrap(release, making);
-    cpSync(ownFiles, making, { recursive: true });
     // Two checkouts may make the same at once; the first is kept.
     if (!existsSync(root)) renameSync(making, root);
     writeFileSync(join(folder, 'image'), `${image}\n`);

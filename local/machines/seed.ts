@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Machine } from '../api/machine-driver';
 import { routerAddress } from './network';
@@ -22,12 +22,10 @@ function networkConfig({ publicIpv4, publicIpv6 }: Machine): string {
           ...(publicIpv4 ? [`${publicIpv4}/32`] : []),
           ...(publicIpv6 ? [firstOf(publicIpv6)] : []),
         ],
-        // Otherwise Debian 12 waits for a router's advertisement that nobody sends.
-        'accept-ra': false,
-        routes: [
-          ...(publicIpv4 ? [{ to: 'default', via: routerAddress, 'on-link': true }] : []),
-          ...(publicIpv6 ? [{ to: '::/0', via: 'fe80::1', 'on-link': true }] : []),
-        ],
+        // The router is reached without a network of its own: see the image's 10-cloud-init-eth0.network.d.
+        routes: publicIpv4 ? [{ to: '0.0.0.0/0', via: routerAddress }] : [],
+        // Debian 12 makes ::/64 of a route to ::/0.
+        ...(publicIpv6 && { gateway6: 'fe80::1' }),
         nameservers: { addresses: [routerAddress] },
       },
     },
@@ -37,15 +35,24 @@ function networkConfig({ publicIpv4, publicIpv6 }: Machine): string {
 /** `2001:db8:1::/64` → `2001:db8:1::1/64`, the address that the service's images take. */
 const firstOf = (network: string): string => network.replace('::/', '::1/');
 
+/** What the service's images have on top of Debian's own, in a folder that mirrors the machine. */
+const imageFiles = join(__dirname, 'image');
+
 /**
- * Writes the NoCloud seed of a machine's first boot onto its disk. User data stays the very bytes that were sent.
+ * Writes what a disk has before its first boot: the files of the image and the NoCloud seed. User data stays the very
+ * bytes that were sent.
  *
- * @param disk the folder that the machine's root is written to
+ * @param disk the folder that the machine's root is written to, empty
  */
 export function writeSeed(disk: string, machine: Machine, instanceId: string): void {
+  cpSync(imageFiles, disk, { recursive: true });
   const seed = join(disk, 'var/lib/cloud/seed/nocloud');
-  // These folders hide those of the image, so they are made with the same modes.
-  mkdirSync(seed, { recursive: true, mode: 0o755 });
+  mkdirSync(seed, { recursive: true });
+  // These hide those of the root file system below; this process may have any umask.
+  chmodSync(disk, 0o755);
+  for (const entry of readdirSync(disk, { recursive: true, withFileTypes: true })) {
+    chmodSync(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o755 : 0o644);
+  }
   const files = {
     'meta-data': metaData(machine, instanceId),
     'network-config': networkConfig(machine),

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { randomInt } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,9 +21,14 @@ export function startService(place: Place, name: string, command: readonly strin
 }
 
 /** Waits until a service is there. */
-async function until(place: Place, name: string, child: ChildProcess, isThere: () => boolean): Promise<void> {
+async function until(
+  place: Place,
+  name: string,
+  child: ChildProcess,
+  isThere: () => boolean | Promise<boolean>,
+): Promise<void> {
   for (let tries = 0; tries < 400; tries++) {
-    if (isThere()) return;
+    if (await isThere()) return;
     if (child.exitCode !== null) break;
     await sleep(25);
   }
@@ -66,48 +72,58 @@ export async function startNames(place: Place, hostsFile: string): Promise<Child
   return child;
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }
 
-/** Starts the cache of Debian's packages, on a Unix socket (and, because it must, on a port of loopback). */
-export async function startPackageCache(place: Place): Promise<void> {
-  const socket = join(place.run, 'packages.sock');
+/** A free port below 32768: apt-cacher-ng takes no higher one. */
+async function lowFreePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(20_000, 32_768);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function answersHttp(port: number): Promise<boolean> {
+  try {
+    await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(1000) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Starts the cache of Debian's packages; answers its port on this machine's loopback. */
+export async function startPackageCache(place: Place): Promise<number> {
   // Two caches cannot share a folder; a second platform on this machine takes the next one.
   for (let number = 1; number <= 20; number++) {
     const folder = join(cacheFolder, number === 1 ? 'packages' : `packages-${number}`);
     mkdirSync(folder, { recursive: true });
-    rmSync(socket, { force: true });
+    const port = await lowFreePort();
     const child = startService(place, 'packages', [
       'flock',
       '--nonblock',
       '--no-fork',
+      '--conflict-exit-code=75',
       join(folder, 'lock'),
       'apt-cacher-ng',
       '-c',
-      '/etc/apt-cacher-ng',
-      'ForeGround=1',
+      join(__dirname, 'package-cache'),
       `CacheDir=${folder}`,
       `LogDir=${place.run}`,
-      `SocketPath=${socket}`,
       'BindAddress=127.0.0.1',
-      `Port=${await freePort()}`,
+      `Port=${port}`,
     ]);
-    const exit = await Promise.race([
-      until(place, 'packages', child, () => existsSync(socket)).then(() => undefined),
-      new Promise<number>((resolve) => child.on('exit', (code) => resolve(code ?? 1))),
-    ]).catch((error: unknown) => {
-      if (child.exitCode !== 1) throw error;
-      return 1;
-    });
-    if (exit === undefined) return;
+    try {
+      await until(place, 'packages', child, () => answersHttp(port));
+      return port;
+    } catch (error) {
+      if (child.exitCode !== 75) throw error;
+    }
   }
   throw new Error(`no package cache is free below ${cacheFolder}`);
 }
