@@ -3,7 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { MachineMode } from './machines';
 import { projectRoot } from './paths';
+
+/** Servers are in the API only. */
+const planOnly: MachineMode = { boot: false };
 
 /** Where a running local cloud answers. */
 export interface CloudEndpoint {
@@ -39,19 +43,23 @@ export async function runningCloud(folder: string): Promise<CloudEndpoint | unde
 }
 
 /** Arguments of the daemon; its token outlives it, so that a shell that was pointed at it stays so. */
-function daemon(folder: string): string[] {
+function daemon(folder: string, mode: MachineMode): string[] {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const tokenFile = join(folder, 'token');
   if (!existsSync(tokenFile)) writeFileSync(tokenFile, randomBytes(32).toString('hex'), { mode: 0o600 });
   const main = join(projectRoot, 'local', 'api', 'main.ts');
-  return ['--import', 'tsx', main, '--state', folder, '--token-file', tokenFile];
+  return [
+    ...['--import', 'tsx', main, '--state', folder, '--token-file', tokenFile],
+    ...(mode.boot ? ['--machines'] : []),
+    ...(mode.boot && mode.packages ? ['--packages', mode.packages] : []),
+  ];
 }
 
 /** Starts the local cloud in the background, or finds it running. It keeps running until `down`. */
-export async function ensureCloud(folder: string): Promise<CloudEndpoint> {
+export async function ensureCloud(folder: string, mode = planOnly): Promise<CloudEndpoint> {
   const running = await runningCloud(folder);
   if (running) return running;
-  const args = daemon(folder);
+  const args = daemon(folder, mode);
   rmSync(join(folder, 'endpoint.json'), { force: true });
   const log = openSync(join(folder, 'cloud.log'), 'a');
   const child = spawn(process.execPath, args, {
@@ -63,7 +71,8 @@ export async function ensureCloud(folder: string): Promise<CloudEndpoint> {
   let exit: number | null | undefined;
   child.on('exit', (code) => (exit = code));
   child.unref();
-  for (let tries = 0; tries < 300; tries++) {
+  // With machines it boots what ran before.
+  for (let tries = 0; tries < (mode.boot ? 1200 : 300); tries++) {
     const endpoint = await runningCloud(folder);
     if (endpoint) return endpoint;
     if (exit !== undefined) break;
@@ -77,8 +86,12 @@ export async function ensureCloud(folder: string): Promise<CloudEndpoint> {
  *
  * @param ready told once it answers
  */
-export function runCloud(folder: string, ready: (endpoint: CloudEndpoint) => void): Promise<number> {
-  const child = spawn(process.execPath, daemon(folder), { cwd: projectRoot, stdio: 'inherit' });
+export function runCloud(
+  folder: string,
+  mode: MachineMode,
+  ready: (endpoint: CloudEndpoint) => void,
+): Promise<number> {
+  const child = spawn(process.execPath, daemon(folder, mode), { cwd: projectRoot, stdio: 'inherit' });
   // Ctrl-C reaches the child as well; this process stays to hand its status on.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => child.kill('SIGTERM'));
@@ -97,5 +110,7 @@ export async function stopCloud(folder: string): Promise<void> {
   const endpoint = await runningCloud(folder);
   if (!endpoint) return;
   process.kill(endpoint.pid, 'SIGTERM');
-  for (let tries = 0; tries < 100 && (await answers(endpoint)); tries++) await sleep(100);
+  // It removes the file last, when its machines are gone.
+  const file = join(folder, 'endpoint.json');
+  for (let tries = 0; tries < 300 && existsSync(file); tries++) await sleep(100);
 }

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { inNamespace } from '../machines/place';
 import { installPlugins, installedPlugins, type InstalledPlugin } from '../providers/install';
 import { pluginVersion } from '../providers/plugin-version';
 import type { CloudEndpoint } from './cloud';
@@ -29,12 +30,14 @@ export interface Engine {
 /**
  * Prepares the engine: CLI, plugins, language host, passphrase. Nothing of the user's own Pulumi is touched.
  *
+ * @param namespace network namespace that it runs in, when hosts boot; else this machine's own
  * @param real refuses every stand-in that a real part could replace (REAL=1)
  */
 export async function prepareEngine(
   paths: LocalPaths,
   cloud: CloudEndpoint,
   say: (line: string) => void,
+  namespace?: string,
   real = process.env['REAL'] === '1',
 ): Promise<Engine> {
   for (const folder of [paths.pulumiHome, paths.backend, paths.bin]) mkdirSync(folder, { recursive: true });
@@ -43,9 +46,6 @@ export async function prepareEngine(
     writeFileSync(paths.passphraseFile, randomBytes(24).toString('base64url'), { mode: 0o600 });
   }
   const cli = await findPulumiCli(say, real ? 'official' : undefined);
-  const link = join(paths.bin, 'pulumi');
-  rmSync(link, { force: true });
-  symlinkSync(cli.path, link);
 
   const environment: Record<string, string> = {
     PULUMI_HOME: paths.pulumiHome,
@@ -63,9 +63,24 @@ export async function prepareEngine(
     PATH: [paths.bin, dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter),
   };
   await fetchRealPlugins(cli, environment, paths, real, say);
+  const path = placeCli(cli.path, paths, namespace);
   installPlugins(paths.pulumiHome);
   const plugins = installedPlugins(paths.pulumiHome);
-  return { cli, plugins, environment };
+  return { cli: { ...cli, path }, plugins, environment };
+}
+
+/** Puts the CLI where a shell that is pointed here finds it; answers its path. */
+function placeCli(cli: string, paths: LocalPaths, namespace: string | undefined): string {
+  const path = join(paths.bin, 'pulumi');
+  rmSync(path, { force: true });
+  if (namespace === undefined) {
+    symlinkSync(cli, path);
+    return cli;
+  }
+  const lines = ['#!/bin/sh', '# Hosts are reached in their network only.'];
+  const command = inNamespace(namespace, [cli]).map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
+  writeFileSync(path, `${[...lines, `exec ${command.join(' ')} "$@"`].join('\n')}\n`, { mode: 0o755 });
+  return path;
 }
 
 /** Plugins whose real ones can work against the local cloud. A real `command` needs hosts that answer SSH. */

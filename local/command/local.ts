@@ -1,6 +1,9 @@
 import { existsSync, rmSync } from 'node:fs';
+import { placeOf } from '../machines/place';
 import { ensureCloud, runCloud, runningCloud, stopCloud, type CloudEndpoint } from './cloud';
 import { prepareEngine, pulumi, releaseStaleLock, type Engine } from './engine';
+import { bootsMachines, openLogs, openShell, runOutside } from './hosts';
+import { machineMode } from './machines';
 import { localPaths } from './paths';
 import { prepareSchool, settingsFile, stack } from './school';
 import { readStatus, statusText } from './status';
@@ -10,8 +13,14 @@ const help = `usage: npm run local -- [COMMAND]
 Carries the platform of index.ts through the Pulumi CLI onto a Hetzner cloud on this machine.
 
   up              (default) creates or changes the local school, then says what is there
+                  --no-machines declares hosts without booting them, --machines insists on it
   preview [ARG…]  what an up would change, e.g. npm run local -- preview --diff
   status [--json] the hosts that are there
+  shell HOST [CMD…]
+                  a root shell on a booted host, or one command
+  logs HOST [ARG…]
+                  its journal and converge's log; ARG is journalctl's, e.g. -f
+  outside CMD…    runs a program of this machine where it reaches the booted hosts, e.g. curl or ssh
   env             prints what points a shell at the local stack: eval "$(npm run -s local -- env)"
   api             keeps the local cloud up in the foreground, for any Hetzner client
   requests        prints the log of the requests that the local cloud has answered
@@ -25,17 +34,25 @@ const paths = localPaths();
 /** Progress goes to standard error, so that what is asked for can be piped. */
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
-async function prepare(): Promise<{ engine: Engine; cloud: CloudEndpoint }> {
-  const cloud = await ensureCloud(paths.cloud);
-  const engine = await prepareEngine(paths, cloud, say);
+/** Folder of a signed apt repository of what hosts cannot get elsewhere. */
+const packageRepository: string | undefined = undefined;
+
+const ensure = async (machines?: boolean): Promise<CloudEndpoint> =>
+  ensureCloud(paths.cloud, await machineMode(paths.cloud, machines, packageRepository, say));
+
+async function prepare(machines?: boolean): Promise<{ engine: Engine; cloud: CloudEndpoint }> {
+  const cloud = await ensure(machines);
+  const namespace = (await bootsMachines(cloud)) ? placeOf(paths.cloud).gateway : undefined;
+  const engine = await prepareEngine(paths, cloud, say, namespace);
   await releaseStaleLock(engine, paths, stack);
   await prepareSchool(engine, cloud);
   return { engine, cloud };
 }
 
-async function up(): Promise<number> {
+async function up(args: string[]): Promise<number> {
+  const machines = args.includes('--machines') ? true : args.includes('--no-machines') ? false : undefined;
   say('Preparing the local cloud and the engine');
-  const { engine, cloud } = await prepare();
+  const { engine, cloud } = await prepare(machines);
   say(`Pulumi CLI ${engine.cli.version} (${engine.cli.kind}, from ${engine.cli.from})\n`);
   const { code } = await pulumi(engine, ['up', '--yes', '--stack', stack], { show: true });
   if (code !== 0) {
@@ -43,7 +60,7 @@ async function up(): Promise<number> {
     return code;
   }
   const changed = await lastChange(engine);
-  const status = await readStatus(engine, cloud);
+  const status = await readStatus(engine, cloud, paths.cloud);
   process.stdout.write(`
 ${changed === 0 ? 'Nothing changed: the local school is as index.ts describes it.' : `${changed} resources changed.`}
 
@@ -77,7 +94,10 @@ async function env(): Promise<number> {
 
 async function api(): Promise<number> {
   const running = await runningCloud(paths.cloud);
-  if (!running) return runCloud(paths.cloud, exportsFor);
+  if (!running) {
+    const mode = await machineMode(paths.cloud, undefined, packageRepository, say);
+    return runCloud(paths.cloud, mode, exportsFor);
+  }
   exportsFor(running);
   say('The local cloud runs already, in the background; down stops it.');
   return 0;
@@ -104,11 +124,23 @@ async function requests(): Promise<number> {
 
 async function status(args: string[]): Promise<number> {
   const { engine, cloud } = await prepare();
-  const now = await readStatus(engine, cloud);
+  const now = await readStatus(engine, cloud, paths.cloud);
   process.stdout.write(
     args.includes('--json') ? `${JSON.stringify(now, null, 2)}\n` : `${statusText(now)}\n`,
   );
   return 0;
+}
+
+/** The running cloud and a host's name, for what is done to a host. */
+async function atHost(
+  [host, ...args]: string[],
+  act: (cloud: CloudEndpoint, folder: string, host: string, args: string[]) => Promise<number>,
+): Promise<number> {
+  if (host === undefined) {
+    say('Which host? npm run local -- status names them.');
+    return 2;
+  }
+  return act(await ensure(), paths.cloud, host, args);
 }
 
 async function down(): Promise<number> {
@@ -129,10 +161,13 @@ async function down(): Promise<number> {
   return 0;
 }
 
-async function main([command = 'up', ...args]: string[]): Promise<number> {
+async function main(given: string[]): Promise<number> {
+  // Options alone are those of up.
+  const [command, ...args] =
+    given[0] === undefined || /^--(no-)?machines$/.test(given[0]) ? ['up', ...given] : given;
   switch (command) {
     case 'up':
-      return up();
+      return up(args);
     case 'preview':
       return (await pulumi((await prepare()).engine, ['preview', '--stack', stack, ...args], { show: true }))
         .code;
@@ -144,6 +179,13 @@ async function main([command = 'up', ...args]: string[]): Promise<number> {
       return api();
     case 'requests':
       return requests();
+    case 'shell':
+      return atHost(args, openShell);
+    case 'logs':
+      return atHost(args, openLogs);
+    case 'outside':
+      await ensure();
+      return runOutside(paths.cloud, args);
     case 'down':
       return down();
     case 'help':

@@ -1,5 +1,6 @@
 import type { CloudEndpoint } from './cloud';
 import { pulumi, type Engine } from './engine';
+import { bootsMachines, hostProgress } from './hosts';
 import { stack } from './school';
 
 export interface HostStatus {
@@ -7,7 +8,7 @@ export interface HostStatus {
   role: 'jitsi' | 'recorder' | 'bridge' | 'app';
   publicAddress: string;
   privateAddress: string;
-  /** The server's own state, as the cloud's API gives it. */
+  /** The server's state, as the cloud's API gives it; of a booted host that runs, how far it is, in the end `ready`. */
   state: string;
 }
 
@@ -22,6 +23,7 @@ export interface Status {
 }
 
 interface Server {
+  id: number;
   name: string;
   status: string;
   labels: Record<string, string>;
@@ -29,7 +31,8 @@ interface Server {
   private_net: { ip: string }[];
 }
 
-export async function readStatus(engine: Engine, cloud: CloudEndpoint): Promise<Status> {
+export async function readStatus(engine: Engine, cloud: CloudEndpoint, cloudFolder: string): Promise<Status> {
+  const boots = await bootsMachines(cloud);
   const outputs = await pulumi(engine, ['stack', 'output', '--json', '--stack', stack]);
   const { shards } = (outputs.code === 0 ? JSON.parse(outputs.stdout) : {}) as {
     shards?: { domain: string }[];
@@ -37,14 +40,17 @@ export async function readStatus(engine: Engine, cloud: CloudEndpoint): Promise<
   return {
     stack,
     domain: shards?.[0]?.domain ?? null,
-    simulated: simulated(engine),
-    hosts: (await servers(cloud)).map((server) => ({
-      name: server.name,
-      role: server.labels['role'] as HostStatus['role'],
-      publicAddress: server.public_net.ipv4?.ip ?? '',
-      privateAddress: server.private_net[0]?.ip ?? '',
-      state: server.status,
-    })),
+    simulated: simulated(engine, boots),
+    hosts: await Promise.all(
+      (await servers(cloud)).map(async (server) => ({
+        name: server.name,
+        role: server.labels['role'] as HostStatus['role'],
+        publicAddress: server.public_net.ipv4?.ip ?? '',
+        privateAddress: server.private_net[0]?.ip ?? '',
+        state:
+          boots && server.status === 'running' ? await hostProgress(cloudFolder, server.id) : server.status,
+      })),
+    ),
   };
 }
 
@@ -72,13 +78,15 @@ async function servers(cloud: CloudEndpoint): Promise<Server[]> {
   );
 }
 
-function simulated(engine: Engine): string[] {
+function simulated(engine: Engine, boots: boolean): string[] {
   const plugins = engine.plugins.filter((plugin) => plugin.kind === 'stand-in');
   return [
     'Hetzner Cloud API and Cloudflare API: served on this machine',
     ...plugins.map(({ name, version }) => `provider plugin ${name} ${version}: stand-in`),
     ...(engine.cli.kind === 'built' ? ['language host nodejs: stand-in'] : []),
-    'hosts: declared, not booted; remote commands are recorded, not run',
+    boots
+      ? 'hosts: containers with systemd on this machine, in networks of their own'
+      : 'hosts: declared, not booted; remote commands are recorded, not run',
   ];
 }
 

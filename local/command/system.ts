@@ -25,11 +25,12 @@ export class MissingPackages extends Error {}
  * Sees to it that programs are there, from Debian packages: installs them when this is root on Debian or Ubuntu,
  * after saying so.
  *
- * @param programs program → Debian package that has it
+ * @param programs program, or absolute path of a file → Debian package that has it
  * @throws MissingPackages with the line to run, elsewhere
  */
 export function ensurePrograms(programs: Record<string, string>, say: (line: string) => void): void {
-  const missing = Object.entries(programs).filter(([program]) => which(program) === undefined);
+  const isThere = (name: string) => (name.startsWith('/') ? existsSync(name) : which(name) !== undefined);
+  const missing = Object.entries(programs).filter(([program]) => !isThere(program));
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map(([, name]) => name))];
   const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...packages];

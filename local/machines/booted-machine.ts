@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Machine } from '../api/machine-driver';
 import { endCgroup, makeCgroup, processesIn } from './cgroup';
+import { machineCgroup } from './inside';
 import { machineNamespace, type Place } from './place';
 import { rootFileSystem } from './root-file-system';
 import { writeSeed } from './seed';
@@ -48,7 +49,7 @@ export class BootedMachine {
   }
 
   private get cgroup(): string {
-    return `${this.place.cgroup}/machine-${this.id}`;
+    return machineCgroup(this.place, this.id);
   }
 
   private disk(): Disk | undefined {

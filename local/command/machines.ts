@@ -1,0 +1,58 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { whyNoMachines } from '../machines/requirements';
+import { rootFileSystem } from '../machines/root-file-system';
+
+/** How a local cloud treats its servers, for as long as it has any. */
+export interface MachineMode {
+  /** Whether servers boot. */
+  boot: boolean;
+  /** Folder of a signed apt repository that they reach at `packageRepositoryUri`. */
+  packages?: string | undefined;
+}
+
+/** Image of the hosts in `local/example.yaml`, the one to prepare. */
+const usualImage = 'debian-13';
+
+/**
+ * Decides whether servers boot: as they did before when there is a cloud already, else as asked for, else when this
+ * machine can. Says so when they do not. Makes what booting takes, with progress.
+ *
+ * @param folder the local cloud's
+ * @param wanted undefined: when it can be
+ * @param packages of the packages that cannot be had elsewhere; undefined when there is none
+ */
+export async function machineMode(
+  folder: string,
+  wanted: boolean | undefined,
+  packages: string | undefined,
+  say: (line: string) => void,
+): Promise<MachineMode> {
+  const file = join(folder, 'machines.json');
+  if (existsSync(join(folder, 'state.json')) && existsSync(file)) {
+    const mode = JSON.parse(readFileSync(file, 'utf8')) as MachineMode;
+    if (wanted !== undefined && wanted !== mode.boot) {
+      say(`Hosts ${mode.boot ? 'boot' : 'do not boot'} here since the first up; npm run local -- down first`);
+    }
+    return mode;
+  }
+  const obstacle = wanted === false ? 'as asked for' : whyNot(folder, wanted, packages, say);
+  if (obstacle !== undefined) say(`Hosts are declared, not booted: ${obstacle}`);
+  const mode: MachineMode = { boot: obstacle === undefined, packages };
+  if (mode.boot) await rootFileSystem(usualImage, say);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  writeFileSync(file, JSON.stringify(mode));
+  return mode;
+}
+
+function whyNot(
+  folder: string,
+  wanted: boolean | undefined,
+  packages: string | undefined,
+  say: (line: string) => void,
+): string | undefined {
+  if (wanted === undefined && packages === undefined) {
+    return "Jitsi's packages cannot be had here (--machines boots them all the same)";
+  }
+  return whyNoMachines(join(folder, 'machines'), say);
+}
