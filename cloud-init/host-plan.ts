@@ -155,12 +155,31 @@ function sorted(value: unknown): unknown {
   );
 }
 
+/** What a file of a plan's text has when it does not say otherwise; converge knows the same (`plan.py`). */
+const usualFile: Partial<HostFile> = { owner: 'root', group: 'root', mode: '0644', phase: 'after-packages' };
+
+function unusual(file: HostFile): Partial<HostFile> {
+  return Object.fromEntries(
+    Object.entries(file).filter(([key, value]) => usualFile[key as keyof HostFile] !== value),
+  );
+}
+
 /**
- * The plan as stable, indented JSON with sorted keys: what previews show and what hosts apply.
- * The order of lists is kept, since the order of services means something.
+ * The plan as stable, indented JSON with sorted keys: what previews show and what hosts apply. What is usual of a
+ * file is left out. The order of lists is kept, since the order of services means something.
+ *
+ * @param keeper the plan of the host that will keep this one for others: content that both have at the same path is
+ *   marked and left out, so that it stands once in the state and once in a preview (`platform-plans` fills it in)
  */
-export function planText(plan: HostPlan): string {
-  return JSON.stringify(sorted(plan), null, 2) + '\n';
+export function planText(plan: HostPlan, keeper?: HostPlan): string {
+  const files = Object.fromEntries(
+    Object.entries(plan.files).map(([path, file]) => {
+      if (keeper?.files[path]?.content !== file.content) return [path, unusual(file)];
+      const { content: _, ...rest } = unusual(file);
+      return [path, { ...rest, asOnThisHost: true }];
+    }),
+  );
+  return JSON.stringify(sorted({ ...plan, files }), null, 2) + '\n';
 }
 
 /** SHA-256 of `planText`, 64 hex characters. */

@@ -1,7 +1,7 @@
 import * as command from '@pulumi/command';
 import * as hcloud from '@pulumi/hcloud';
 import * as pulumi from '@pulumi/pulumi';
-import { planText, type HostPlan } from '../cloud-init/host-plan';
+import { planDigest, planText, type HostPlan } from '../cloud-init/host-plan';
 import { DomainRecords, type DnsProvider } from './DomainRecords';
 import { Host, type Platform } from './Host';
 import { jitsiName } from './names';
@@ -37,6 +37,7 @@ export class JitsiHost extends pulumi.ComponentResource {
   readonly domain: string;
   /** Password of the bridges of this shard. */
   readonly bridgePassword: pulumi.Output<string>;
+  readonly #plan: HostPlan;
 
   constructor(args: JitsiHostArgs, opts?: pulumi.ComponentResourceOptions) {
     const name = jitsiName(args.shard);
@@ -44,6 +45,7 @@ export class JitsiHost extends pulumi.ComponentResource {
     const { platform, domain, protect, tokenAuth } = args;
     const parent = { parent: this };
     this.domain = domain;
+    this.#plan = args.plan;
 
     const address = (type: 'ipv4' | 'ipv6'): hcloud.PrimaryIp =>
       new hcloud.PrimaryIp(
@@ -143,7 +145,11 @@ export class JitsiHost extends pulumi.ComponentResource {
 
   /** Keeps a pool's host plan on this host, from which the pool's hosts fetch it: its text stands once in the state. */
   keepPlan(name: string, plan: HostPlan, parent: pulumi.Resource): command.remote.Command {
-    return this.control(name, { create: 'platform-plans put', stdin: planText(plan) }, { parent });
+    return this.control(
+      name,
+      { create: `platform-plans put ${planDigest(plan)}`, stdin: planText(plan, this.#plan) },
+      { parent },
+    );
   }
 
   /**

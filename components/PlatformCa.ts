@@ -30,7 +30,7 @@ export class PlatformCa extends pulumi.ComponentResource {
       {
         privateKeyPem: this.#key.privateKeyPem,
         isCaCertificate: true,
-        subject: { commonName: `Lesson platform CA of ${args.domain}` },
+        subject: { commonName: `CA of ${args.domain}` },
         validityPeriodHours: 10 * hoursInYear,
         earlyRenewalHours: hoursInYear,
         allowedUses: ['cert_signing', 'crl_signing', 'digital_signature'],

@@ -8,10 +8,9 @@ export class RecorderAccounts extends pulumi.ComponentResource {
 
   constructor(name: string, opts?: pulumi.ComponentResourceOptions) {
     super('lessons:index:RecorderAccounts', name, {}, opts);
-    this.passwords = {
-      'xmpp-jibri-password': randomSecret(`${name}-xmpp-jibri-password`, this),
-      'xmpp-recorder-password': randomSecret(`${name}-xmpp-recorder-password`, this),
-    };
+    // One password for both: the same program on the same host holds them.
+    const password = randomSecret(`${name}-password`, this);
+    this.passwords = { 'xmpp-jibri-password': password, 'xmpp-recorder-password': password };
     this.registerOutputs({});
   }
 }

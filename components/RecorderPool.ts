@@ -6,7 +6,7 @@ import type { JitsiHost } from './JitsiHost';
 import { recorderNames } from './names';
 import type { RecorderAccounts } from './RecorderAccounts';
 import type { RecordingStore } from './RecordingStore';
-import { rollingOrder } from './rolling';
+import { rollingOrder, type LivingRecorder } from './rolling';
 import { keyPair } from './SshAccess';
 import type { TokenAuth } from './TokenAuth';
 
@@ -31,6 +31,16 @@ export interface RecorderPoolArgs {
   store: RecordingStore;
   /** Host that knows the pool's roster, serves its plan and drains its recorders. */
   jitsiHost: JitsiHost;
+  /** What the cloud has now, for the order in which a changed server type goes through the pool. */
+  living: LivingRecorder[];
+}
+
+/** Asks the cloud which recorders of the platform there are, and of what type. */
+export async function livingRecorders(labels: Record<string, string>): Promise<LivingRecorder[]> {
+  const { servers } = await hcloud.getServers({
+    withSelector: `platform=${labels['platform']},role=recorder`,
+  });
+  return servers;
 }
 
 /**
@@ -67,9 +77,7 @@ export class RecorderPool extends pulumi.ComponentResource {
     // One key for the pool: its hosts are copies of each other, and the state holds their user data.
     const hostKey = keyPair(`${name}-host-key`, parent);
 
-    const order = hcloud
-      .getServers({ withSelector: `platform=${platform.labels['platform']},role=recorder` }, parent)
-      .then(({ servers }) => rollingOrder(names, servers, args.serverType, args.maxUnavailable));
+    const order = rollingOrder(names, args.living, args.serverType, args.maxUnavailable);
     const converged = new Map<string, pulumi.Resource>();
 
     for (const [position, recorder] of names.entries()) {
@@ -92,9 +100,7 @@ export class RecorderPool extends pulumi.ComponentResource {
           placementGroupId: groups[Math.floor(position / placementGroupSize)]!.id.apply(Number),
           protect: false,
           replaceOnServerType: true,
-          serverAfter: order.then((predecessors) =>
-            (predecessors.get(recorder) ?? []).map((before) => converged.get(before)!),
-          ),
+          serverAfter: (order.get(recorder) ?? []).map((before) => converged.get(before)!),
           convergeAfter: () => [rolePlan],
         },
         parent,

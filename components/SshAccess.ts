@@ -105,7 +105,6 @@ export class SshAccess extends pulumi.ComponentResource {
       hostKey,
       // A new host answers within a minute or two; the provider waits longer after each try.
       dialErrorLimit: 20,
-      perDialTimeout: 15,
       ...(bastion && { proxy: bastion }),
     };
   }

@@ -13,6 +13,8 @@ type Place = 'host' | 'conference' | 'breakout';
 
 /** The project's modules, where each is loaded. One that is not in `lua-plugins` is not enabled. */
 const modules: { name: string; places: Place[] }[] = [
+  // Global: it covers the whole server, wherever it is enabled.
+  { name: 'log_redaction', places: ['host'] },
   { name: 'token_rotation', places: ['host'] },
   { name: 'token_moderation', places: ['conference', 'breakout'] },
   { name: 'lesson_recording', places: ['conference'] },

@@ -543,6 +543,31 @@ describe('platform-apply', () => {
     expect(made.run('platform-apply', [], 'not a plan')).toMatchObject({ code: 2 });
   });
 
+  it('the plan store fills in what this host has as well, to the very text that the digest is of', () => {
+    const keeper = plans.jitsi!();
+    const recorder = plans.recorder!();
+    const made = host();
+    made.plan(keeper);
+    const put = (...args: string[]) =>
+      spawnSync(planStore, ['put', ...args], {
+        env: made.environment(),
+        input: planText(recorder, keeper),
+        encoding: 'utf8',
+      });
+    expect(planText(recorder, keeper).length).toBeLessThan(planText(recorder).length * 0.7);
+    const digest = planDigest(recorder);
+    expect(put(digest).stdout.trim()).toBe(digest);
+    expect(made.read(`/var/lib/platform/plans/${digest}.json`)).toBe(planText(recorder));
+    const wrong = put('0'.repeat(64));
+    expect(wrong.status).toBe(2);
+    expect(wrong.stderr).toContain('expected a plan with the digest 000000000000');
+    made.plan({ ...keeper, files: {} });
+    expect(put(digest)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('as on this host') as string,
+    });
+  });
+
   it('fetches a plan by its digest from the plan store, and nothing else', async () => {
     const store = host();
     const put = (text: string) =>

@@ -108,8 +108,10 @@ export async function declarePlatform(
   const outputs: Record<string, unknown> = {};
   await pulumi.runtime.runInPulumiStack(async () => {
     vi.resetModules();
-    const program = await vi.importActual<{ default: Record<string, pulumi.Input<string>> }>('../../index');
-    for (const [name, value] of Object.entries(program.default)) {
+    const program = await vi.importActual<{ default: () => Promise<Record<string, pulumi.Input<string>>> }>(
+      '../../index',
+    );
+    for (const [name, value] of Object.entries(await program.default())) {
       outputs[name] = await new Promise((resolve) => void pulumi.output(value).apply(resolve));
     }
     return {};

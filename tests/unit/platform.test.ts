@@ -45,7 +45,7 @@ describe('the school of the example', () => {
         "lessons:index:RecordingStore": 1,
         "lessons:index:SshAccess": 1,
         "lessons:index:TokenAuth": 1,
-        "random:index/randomPassword:RandomPassword": 7,
+        "random:index/randomPassword:RandomPassword": 6,
         "tls:index/certRequest:CertRequest": 2,
         "tls:index/locallySignedCert:LocallySignedCert": 2,
         "tls:index/privateKey:PrivateKey": 7,

@@ -9,6 +9,8 @@ from .machine import Failure, Machine
 
 PLAN = "/var/lib/platform/host-plan.json"
 SECRETS = "/etc/platform/secrets"
+# What a file is when the plan does not say otherwise; the program that made the plan leaves it out.
+USUAL = {"owner": "root", "group": "root", "mode": "0644", "phase": "after-packages"}
 
 
 class Plan:
@@ -28,7 +30,7 @@ class Plan:
             self.debconf: list[str] = data["debconf"]
             self.users: dict[str, dict] = data["users"]
             self.directories: dict[str, dict[str, str]] = data["directories"]
-            self.files: dict[str, dict[str, str]] = data["files"]
+            self.files: dict[str, dict[str, str]] = {path: {**USUAL, **file} for path, file in data["files"].items()}
             self.links: dict[str, str] = data["links"]
             self.absent: list[str] = data["absent"]
             self.units: dict[str, list[str]] = data["units"]
