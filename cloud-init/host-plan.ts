@@ -158,11 +158,10 @@ function sorted(value: unknown): unknown {
 /** What a file of a plan's text has when it does not say otherwise; converge knows the same (`plan.py`). */
 const usualFile: Partial<HostFile> = { owner: 'root', group: 'root', mode: '0644', phase: 'after-packages' };
 
-function unusual(file: HostFile): Partial<HostFile> {
-  return Object.fromEntries(
+const unusual = (file: Partial<HostFile>): Partial<HostFile> =>
+  Object.fromEntries(
     Object.entries(file).filter(([key, value]) => usualFile[key as keyof HostFile] !== value),
   );
-}
 
 /**
  * The plan as stable, indented JSON with sorted keys: what previews show and what hosts apply. What is usual of a
@@ -175,8 +174,7 @@ export function planText(plan: HostPlan, keeper?: HostPlan): string {
   const files = Object.fromEntries(
     Object.entries(plan.files).map(([path, file]) => {
       if (keeper?.files[path]?.content !== file.content) return [path, unusual(file)];
-      const { content: _, ...rest } = unusual(file);
-      return [path, { ...rest, asOnThisHost: true }];
+      return [path, { ...unusual({ ...file, content: undefined }), asOnThisHost: true }];
     }),
   );
   return JSON.stringify(sorted({ ...plan, files }), null, 2) + '\n';
