@@ -13,8 +13,6 @@ import { writeSeed } from './seed';
 interface Disk {
   /** The root file system below it. */
   lower: string;
-  /** Which disk of this server it is: a rebuild makes the next. */
-  generation: number;
 }
 
 /** How long an operating system may take to shut down before its plug is pulled, in milliseconds. */
@@ -38,50 +36,35 @@ export class BootedMachine {
     return join(this.place.disks, String(this.id));
   }
 
-  get isOn(): boolean {
-    return this.child !== undefined;
-  }
-
-  /** As cloud-init calls the instance: the server's id, and from the second disk on its number. */
-  get instanceId(): string {
-    const { generation } = this.disk() ?? { generation: 1 };
-    return generation === 1 ? String(this.id) : `${this.id}-${generation}`;
-  }
-
   private get cgroup(): string {
     return machineCgroup(this.place, this.id);
   }
 
+  private get diskFile(): string {
+    return join(this.folder, 'disk.json');
+  }
+
   private disk(): Disk | undefined {
-    const file = join(this.folder, 'disk.json');
-    return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Disk) : undefined;
+    return existsSync(this.diskFile) ? (JSON.parse(readFileSync(this.diskFile, 'utf8')) as Disk) : undefined;
   }
 
   /** Makes the disk, unless it is there. */
   async makeDisk(machine: Machine): Promise<void> {
-    if (!this.disk()) await this.writeDisk(machine, 1);
+    if (!this.disk()) await this.replaceDisk(machine);
   }
 
-  /** Makes the next disk in place of the one that is there; the machine is off. */
+  /** Makes a fresh disk in place of the one that is there, if one is; the machine is off. */
   async replaceDisk(machine: Machine): Promise<void> {
-    const generation = (this.disk()?.generation ?? 0) + 1;
-    await this.writeDisk(machine, generation);
-  }
-
-  private async writeDisk(machine: Machine, generation: number): Promise<void> {
+    rmSync(this.diskFile, { force: true });
     const lower = await rootFileSystem(machine.image.name, this.say);
     for (const part of ['upper', 'work', 'root']) {
       rmSync(join(this.folder, part), { recursive: true, force: true });
       mkdirSync(join(this.folder, part), { recursive: true, mode: 0o755 });
     }
-    const disk: Disk = { lower, generation };
-    writeSeed(
-      join(this.folder, 'upper'),
-      machine,
-      generation === 1 ? String(this.id) : `${this.id}-${generation}`,
-    );
+    writeSeed(join(this.folder, 'upper'), machine);
+    const disk: Disk = { lower };
     // Last: a disk that is half made is made again.
-    writeFileSync(join(this.folder, 'disk.json'), JSON.stringify(disk));
+    writeFileSync(this.diskFile, JSON.stringify(disk));
   }
 
   /** Powers on; resolves when the operating system has begun to boot. */

@@ -188,7 +188,6 @@ export class BootedMachines implements MachineDriver {
     if (machine.publicIpv4 === null) return;
     const booted = this.machine(machine.id);
     const metadata: Metadata = {
-      instanceId: booted.instanceId,
       machine,
       userDataFile: join(booted.folder, 'upper/var/lib/cloud/seed/nocloud/user-data'),
     };

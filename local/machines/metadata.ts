@@ -3,7 +3,6 @@ import { firstAddress } from './network';
 
 /** What the metadata service knows of a machine. */
 export interface Metadata {
-  instanceId: string;
   machine: Omit<Machine, 'userData'>;
   userDataFile: string;
 }
@@ -27,11 +26,11 @@ function privateNetworks({ privateNetworks }: Metadata['machine']): string {
  * What the service answers at `http://169.254.169.254` (documented at docs.hetzner.cloud, "Server metadata"); undefined
  * for a path that it does not have. User data is answered from its file.
  */
-export function metadataText({ instanceId, machine }: Metadata, path: string): string | undefined {
+export function metadataText({ machine }: Metadata, path: string): string | undefined {
   const keys = machine.sshKeys.map(quoted).join(',');
   const values: Record<string, string> = {
     hostname: machine.name,
-    'instance-id': instanceId,
+    'instance-id': String(machine.id),
     'public-ipv4': machine.publicIpv4 ?? '',
     region: machine.location,
     'availability-zone': machine.location,

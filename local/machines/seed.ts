@@ -4,11 +4,13 @@ import type { Machine } from '../api/machine-driver';
 import { routerAddress } from './network';
 
 /** How a machine's first boot knows its name, keys and addresses. JSON is YAML. */
-function metaData(machine: Machine, instanceId: string): string {
+function metaData(machine: Machine): string {
   return JSON.stringify({
-    'instance-id': instanceId,
+    // The service's own, a rebuild does not change it: the fresh disk makes cloud-init begin anew.
+    'instance-id': String(machine.id),
     'local-hostname': machine.name,
     'public-keys': machine.sshKeys,
+    ...(machine.publicIpv4 && { 'public-ipv4': machine.publicIpv4 }),
   });
 }
 
@@ -44,7 +46,7 @@ const imageFiles = join(__dirname, 'image');
  *
  * @param disk the folder that the machine's root is written to, empty
  */
-export function writeSeed(disk: string, machine: Machine, instanceId: string): void {
+export function writeSeed(disk: string, machine: Machine): void {
   cpSync(imageFiles, disk, { recursive: true });
   const seed = join(disk, 'var/lib/cloud/seed/nocloud');
   mkdirSync(seed, { recursive: true });
@@ -54,7 +56,7 @@ export function writeSeed(disk: string, machine: Machine, instanceId: string): v
     chmodSync(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o755 : 0o644);
   }
   const files = {
-    'meta-data': metaData(machine, instanceId),
+    'meta-data': metaData(machine),
     'network-config': networkConfig(machine),
     'user-data': machine.userData,
     'vendor-data': '',
