@@ -21,9 +21,22 @@ local function forget_old()
 	end
 end
 
+local function hand_back(stanza)
+	local name = jid.resource(stanza.attr.to);
+	local client = clients[name];
+	if not client or jid.bare(stanza.attr.from) ~= target then return; end
+	clients[name] = nil;
+	local answer = st.clone(stanza);
+	answer.attr.from, answer.attr.to, answer.attr.id = module.host, client.from, client.id;
+	module:send(answer);
+end
+
 module:hook("iq/host", function (event)
 	local origin, stanza = event.origin, event.stanza;
-	if stanza.attr.type ~= "set" and stanza.attr.type ~= "get" then return true; end
+	if stanza.attr.type ~= "set" and stanza.attr.type ~= "get" then
+		hand_back(stanza);
+		return true;
+	end
 	local session = target_session();
 	if not session then
 		origin.send(st.error_reply(stanza, "wait", "service-unavailable"));
@@ -37,15 +50,3 @@ module:hook("iq/host", function (event)
 	module:send(request);
 	return true;
 end, -1);
-
-module:hook("iq/full", function (event)
-	local stanza = event.stanza;
-	local name = jid.resource(stanza.attr.to);
-	local client = clients[name];
-	if not client or jid.bare(stanza.attr.from) ~= target then return; end
-	clients[name] = nil;
-	local answer = st.clone(stanza);
-	answer.attr.from, answer.attr.to, answer.attr.id = module.host, client.from, client.id;
-	module:send(answer);
-	return true;
-end);

@@ -2,6 +2,7 @@
 
 local jid = require "util.jid";
 
+local MUC = "http://jabber.org/protocol/muc";
 local whitelist = module:get_option_set("muc_password_whitelist", {});
 
 module:hook("muc-occupant-pre-join", function (event)
@@ -9,8 +10,8 @@ module:hook("muc-occupant-pre-join", function (event)
 	local from = jid.bare(stanza.attr.from);
 	local password = room:get_password();
 	if not password or not (whitelist:contains(from) or whitelist:contains(jid.host(from))) then return; end
-	local join = stanza:get_child("x", "http://jabber.org/protocol/muc");
+	local join = stanza:get_child("x", MUC);
 	if not join then return; end
 	join:maptags(function (tag) if tag.name ~= "password" then return tag; end end);
-	join:tag("password"):text(password);
+	join:text_tag("password", password, { xmlns = MUC });
 end, 0);

@@ -1,0 +1,295 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, utimesSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { jitsiHostPlan } from '../../cloud-init/roles';
+import { freePort } from '../host/prosody-host';
+import { RenderedRole } from '../host/rendered-role';
+import { jitsiValues } from '../host/role-values';
+import { Client, type Kind, type Login, type Presence } from './client';
+import { runProsody, type Prosody } from './prosodies';
+import { CONFERENCE, DOMAIN, FOCUS_PASSWORD, PREVIOUS_SECRET, RECORDER_PASSWORD, SECRET } from './school';
+import { claims, token, type Claims } from './tokens';
+
+const STAND_INS = join(__dirname, '..', '..', 'local', 'stand-ins');
+const config = `/etc/prosody/conf.avail/${DOMAIN}.cfg.lua`;
+
+export interface Circumstances {
+  /** Focus hands out ownership, as Jicofo does unless told otherwise. */
+  autoOwner?: boolean;
+  /** Moderators may make others moderator; as in the program's values, true unless given. */
+  moderatorsMayGrant?: boolean;
+  /** More files on the host. */
+  files?: Record<string, string>;
+  /** Changes to the domain's Prosody file: text to be there, and what replaces it; {root} is the host's root. */
+  config?: [string | RegExp, string][];
+  /** The previous secret of a rotation is there. */
+  previousSecret?: boolean;
+}
+
+export interface Person {
+  moderator?: boolean;
+  kind?: Kind;
+  claims?: Claims;
+  secret?: string;
+  previd?: string;
+}
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + 20_000;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`not within 20 s: ${what}`);
+    await wait(20);
+  }
+}
+
+/** A key pair with a certificate for itself, for the two names that focus and recorder log in at. */
+function certificate(): { key: string; certificate: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'lesson-platform-key-'));
+  try {
+    const made = spawnSync(
+      'openssl',
+      `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout ${folder}/key -subj /CN=auth.${DOMAIN} -addext subjectAltName=DNS:auth.${DOMAIN},DNS:recorder.${DOMAIN} -out ${folder}/crt`.split(
+        ' ',
+      ),
+      { encoding: 'utf8' },
+    );
+    if (made.status !== 0) throw new Error(made.stderr);
+    const read = (name: string) => spawnSync('cat', [join(folder, name)], { encoding: 'utf8' }).stdout;
+    return { key: read('key'), certificate: read('crt') };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+let pair: ReturnType<typeof certificate> | undefined;
+
+/**
+ * One shard's signalling: a real Prosody with the host's own configuration and modules, stand-ins for the modules
+ * that Jitsi's packages bring, and the stand-in focus.
+ */
+export class Lab {
+  readonly role: RenderedRole;
+  port = 0;
+  private c2s = 0;
+  private process: ChildProcess | undefined;
+  private focus: ChildProcess | undefined;
+  private said = '';
+  /** What focus wrote. */
+  focusLog = '';
+  private rooms = 0;
+  private people: Client[] = [];
+
+  private constructor(
+    private readonly prosody: Prosody,
+    private readonly circumstances: Circumstances,
+  ) {
+    pair ??= certificate();
+    const { moderatorsMayGrant = true, previousSecret = false } = circumstances;
+    this.role = new RenderedRole(jitsiHostPlan({ ...jitsiValues, moderatorsMayGrant }), {
+      'jwt-secret': SECRET,
+      'jwt-secret-previous': previousSecret ? PREVIOUS_SECRET : '',
+      'xmpp-certificate': pair.certificate,
+      'xmpp-key': pair.key,
+    });
+  }
+
+  static async start(prosody: Prosody, circumstances: Circumstances = {}): Promise<Lab> {
+    const lab = new Lab(prosody, circumstances);
+    try {
+      await lab.write();
+      await lab.startProsody();
+      await lab.startFocus(circumstances.autoOwner ?? false);
+    } catch (error) {
+      await lab.stop();
+      throw error;
+    }
+    return lab;
+  }
+
+  private async write(): Promise<void> {
+    const { role } = this;
+    this.port = await freePort();
+    this.c2s = await freePort();
+    const standIns = role.path('/usr/share/jitsi-meet/prosody-plugins/');
+    cpSync(join(STAND_INS, 'prosody-plugins'), standIns, { recursive: true });
+    for (const folder of ['/var/lib/prosody', '/etc/prosody/certs']) mkdirSync(role.path(folder), { recursive: true });
+    role.adapt('/etc/prosody/prosody.cfg.lua', [
+      ['"/usr/local/lib/prosody/platform/"', `"${role.path('/usr/local/lib/prosody/platform/')}"`],
+      ['"/usr/share/jitsi-meet/prosody-plugins/"', `"${standIns}"`],
+      ['c2s_ports = { 5222 }', `c2s_ports = { ${this.c2s} }\nc2s_interfaces = { "127.0.0.1" }`],
+      ['http_ports = { 5280 }', `http_ports = { ${this.port} }`],
+      ['"127.0.0.1", "::1" }\nhttps', '"127.0.0.1" }\nhttps'],
+      [
+        'pidfile = "/run/prosody/prosody.pid"',
+        `pidfile = "${role.path('/prosody.pid')}"\ndata_path = "${role.path('/var/lib/prosody')}"`,
+      ],
+      // More than on a host: what no line may hold, no line of any level may.
+      [/log = \{[^]*?\n\}\n/, `log = { debug = "${role.path('/prosody.log')}" }\n`],
+      // One machine logs in thousands of times here.
+      ['rate = "512kb/s"', 'rate = "100mb/s"'],
+    ]);
+    role.adapt(config, [
+      ['"/etc/prosody/secrets/', `"${role.path('/etc/prosody/secrets/')}`],
+      ['"/etc/prosody/certs/', `"${role.path('/etc/prosody/certs/')}`],
+      ...(this.circumstances.config ?? []).map(
+        ([from, to]): [string | RegExp, string] => [from, to.replace('{root}', role.root)],
+      ),
+    ]);
+    for (const [end, text] of [['crt', pair?.certificate], ['key', pair?.key]]) {
+      role.write(`/etc/prosody/certs/${DOMAIN}.${end}`, text ?? '', 0o640);
+    }
+    this.account('auth', 'focus', FOCUS_PASSWORD);
+    this.account('recorder', 'recorder', RECORDER_PASSWORD);
+    for (const [path, content] of Object.entries(this.circumstances.files ?? {})) role.write(path, content);
+    role.write('/focus-password', FOCUS_PASSWORD, 0o600);
+    if (process.getuid?.() === 0) spawnSync('chown', ['-R', 'prosody:prosody', role.root]);
+  }
+
+  /** An account in Prosody's own storage; the password is hashed at the first login. */
+  private account(label: string, user: string, password: string): void {
+    const folder = `${label}.${DOMAIN}`.replaceAll('.', '%2e');
+    this.role.write(`/var/lib/prosody/${folder}/accounts/${user}.dat`, `return { ["password"] = "${password}"; };\n`);
+  }
+
+  private async startProsody(): Promise<void> {
+    this.process = runProsody(this.prosody, this.role.path('/etc/prosody/prosody.cfg.lua'));
+    this.process.stderr?.on('data', (chunk: Buffer) => (this.said += chunk.toString()));
+    await until('Prosody listens', async () => {
+      if (this.process?.exitCode !== null) throw new Error(`Prosody did not start: ${this.said}${this.tail()}`);
+      return (await reachable(this.port)) && (await reachable(this.c2s));
+    });
+  }
+
+  private async startFocus(autoOwner: boolean): Promise<void> {
+    this.focus = spawn('/usr/bin/python3', [
+      join(STAND_INS, 'focus', 'focus.py'),
+      '--domain',
+      DOMAIN,
+      '--port',
+      String(this.c2s),
+      '--password-file',
+      this.role.path('/focus-password'),
+      ...(autoOwner ? ['--auto-owner'] : []),
+    ]);
+    let ready = false;
+    this.focus.stdout?.on('data', () => (ready = true));
+    this.focus.stderr?.on('data', (chunk: Buffer) => (this.focusLog += chunk.toString()));
+    await until('focus is logged in', () => {
+      if (this.focus?.exitCode !== null) throw new Error(`focus did not start: ${this.focusLog}`);
+      return ready;
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}\n${this.focusLog}${this.tail()}`);
+    });
+  }
+
+  /** Focus ends and logs in again. */
+  async restartFocus(): Promise<void> {
+    await end(this.focus);
+    await this.startFocus(this.circumstances.autoOwner ?? false);
+  }
+
+  /** Everything that Prosody logged, at level debug. */
+  log(): string {
+    return this.role.exists('/prosody.log') ? this.role.read('/prosody.log') : '';
+  }
+
+  private tail(): string {
+    return this.log().split('\n').slice(-40).join('\n');
+  }
+
+  async logged(text: string | RegExp, what = 'log'): Promise<void> {
+    const has = (all: string) => (typeof text === 'string' ? all.includes(text) : text.test(all));
+    await until(`${what} says ${String(text)}`, () => has(what === 'focus' ? this.focusLog : this.log()));
+  }
+
+  /** Replaces a secret's file as converge does, and says when it was written. */
+  secret(name: string, value: string, writtenHoursAgo = 0): void {
+    const path = `/etc/prosody/secrets/${name}`;
+    this.role.write(`${path}.new`, value);
+    const at = Date.now() / 1000 - writtenHoursAgo * 3600;
+    utimesSync(this.role.path(`${path}.new`), at, at);
+    spawnSync('mv', [this.role.path(`${path}.new`), this.role.path(path)]);
+  }
+
+  /** A room's address that no other test has. */
+  room(): string {
+    return `lesson-${(this.rooms += 1)}@${CONFERENCE}`;
+  }
+
+  /** A token for a room. */
+  token(room: string, { moderator = false, claims: changes = {}, secret = SECRET }: Person = {}): string {
+    const features = { recording: moderator, livestreaming: false };
+    const context = { user: { id: moderator ? 'teacher-1' : 'pupil-1', name: 'Ada' }, features };
+    return token(claims(room.split('@')[0] as string, { moderator, context, ...changes }), secret);
+  }
+
+  login(room: string, person: Person = {}): Login {
+    return { port: this.port, kind: person.kind ?? 'websocket', token: this.token(room, person), previd: person.previd };
+  }
+
+  /** Somebody with a token for the room, logged in and not in the room yet. */
+  async person(room: string, person: Person = {}): Promise<Client> {
+    return this.keep(await Client.login(this.login(room, person)));
+  }
+
+  keep(client: Client): Client {
+    this.people.push(client);
+    return client;
+  }
+
+  teacher(room: string, person: Person = {}): Promise<Client> {
+    return this.person(room, { ...person, moderator: true });
+  }
+
+  pupil(room: string, person: Person = {}): Promise<Client> {
+    return this.person(room, person);
+  }
+
+  /** Asks for the conference and joins it. */
+  async enter(client: Client, room: string, nick: string, password?: string): Promise<Presence> {
+    await client.conference(room);
+    return client.join(room, nick, { password });
+  }
+
+  /** The recorder, with its own account and no token. */
+  async recorder(): Promise<Client> {
+    const account = { host: `recorder.${DOMAIN}`, user: 'recorder', password: RECORDER_PASSWORD };
+    return this.keep(await Client.login({ port: this.port, account }));
+  }
+
+  /** Ends all sessions of people: rooms of one test end with it. */
+  leaveAll(): void {
+    for (const client of this.people) client.close();
+    this.people = [];
+  }
+
+  async stop(): Promise<void> {
+    this.leaveAll();
+    await end(this.focus);
+    await end(this.process);
+    this.role.remove();
+  }
+}
+
+async function end(process: ChildProcess | undefined): Promise<void> {
+  if (!process || process.exitCode !== null || process.signalCode !== null) return;
+  const ended = once(process, 'exit');
+  process.kill();
+  await ended;
+}
+
+function reachable(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}

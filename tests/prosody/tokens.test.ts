@@ -1,0 +1,260 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { expect, it } from 'vitest';
+import { Client, Refused, type Kind } from './client';
+import { onBoth } from './both';
+import type { Lab } from './lab';
+import { CONFERENCE, DOMAIN, SECRET } from './school';
+import { claims, hs256, mutated, now, seeded, token, type Claims } from './tokens';
+
+/** How far a token gets somebody: the refusal with its step and error, or the standing in the room. */
+async function outcome(lab: Lab, room: string, text: string | undefined, kind: Kind): Promise<string> {
+  let client: Client;
+  try {
+    client = lab.keep(await Client.login({ port: lab.port, kind, token: text }));
+  } catch (error) {
+    if (error instanceof Refused) return `login: ${error.condition}: ${error.text}`;
+    return 'login: connection ended';
+  }
+  const joined = await lab.enter(client, room, 'somebody');
+  return joined.error ? `join: ${joined.error}` : `${joined.affiliation}/${joined.role}`;
+}
+
+const label = (room: string): string => room.split('@')[0] as string;
+const hour = 3600;
+const signed = (changes: Claims) => (room: string) => token(claims(label(room), changes), SECRET);
+const pupil = 'none/participant';
+
+interface Row {
+  what: string;
+  token: (room: string) => string | undefined;
+  ends: string;
+  /** The room's name, when it is not the usual one. */
+  room?: string;
+}
+
+const rows: Row[] = [
+  { what: 'a right one', token: signed({}), ends: pupil },
+  { what: "a moderator's", token: signed({ moderator: true }), ends: 'owner/moderator' },
+  { what: 'none', token: () => undefined, ends: 'login: not-allowed: token required' },
+  { what: 'an empty one', token: () => '', ends: 'login: not-allowed' },
+  { what: 'garbage', token: () => 'garbage', ends: 'login: not-allowed: Invalid token' },
+  { what: 'garbage in three parts', token: () => 'a.b.c', ends: 'login: not-allowed: Invalid json' },
+  {
+    what: 'alg none',
+    token: (room) => token(claims(label(room), { moderator: true }), '', { alg: 'none' }),
+    ends: 'login: not-allowed: Invalid',
+  },
+  {
+    what: 'alg none with a signature',
+    token: (room) => {
+      const parts = token(claims(label(room)), SECRET).split('.');
+      return [Buffer.from('{"alg":"none","typ":"JWT"}').toString('base64url'), parts[1], parts[2]].join('.');
+    },
+    ends: 'login: not-allowed: Invalid or incorrect alg',
+  },
+  {
+    what: 'a right header and claims without a signature',
+    token: (room) => `${token(claims(label(room)), SECRET).split('.').slice(0, 2).join('.')}.`,
+    ends: 'login: not-allowed: Invalid',
+  },
+  {
+    what: 'a wrong secret',
+    token: (room) => token(claims(label(room)), `${SECRET}x`),
+    ends: 'login: not-allowed: Invalid signature',
+  },
+  {
+    what: 'claims of another token under its signature',
+    token: (room) => {
+      const [weak, strong] = [{}, { moderator: true }].map((more) => token(claims(label(room), more), SECRET).split('.'));
+      return [weak?.[0], strong?.[1], weak?.[2]].join('.');
+    },
+    ends: 'login: not-allowed: Invalid signature',
+  },
+  {
+    what: 'HS384 with the right secret',
+    token: (room) => token(claims(label(room)), SECRET, { alg: 'HS384' }),
+    ends: 'login: not-allowed: Invalid or incorrect alg',
+  },
+  {
+    what: 'a key id',
+    token: (room) => token(claims(label(room)), SECRET, { kid: 'key-1' }),
+    ends: "login: not-allowed: 'kid' claim",
+  },
+  {
+    what: 'RS256 where a secret is expected',
+    token: (room) => {
+      const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+      const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+      return token(claims(label(room)), pem, { alg: 'RS256' });
+    },
+    ends: 'login: not-allowed: Invalid or incorrect alg',
+  },
+  { what: 'expired', token: signed({ exp: now() - 1 }), ends: 'login: not-allowed: Not acceptable by exp' },
+  { what: 'not yet valid', token: signed({ nbf: now() + hour }), ends: 'login: not-allowed: Not acceptable by nbf' },
+  { what: 'exp as a text', token: signed({ exp: String(now() + hour) }), ends: 'login: not-allowed: exp' },
+  { what: 'another issuer', token: signed({ iss: 'others' }), ends: 'login: not-allowed: Invalid issuer' },
+  { what: 'no issuer', token: signed({ iss: undefined }), ends: 'login: not-allowed: Invalid issuer' },
+  { what: 'another audience', token: signed({ aud: 'others' }), ends: 'login: not-allowed: Invalid audience' },
+  { what: 'no audience', token: signed({ aud: undefined }), ends: 'login: not-allowed: Invalid audience' },
+  { what: 'a list of audiences', token: signed({ aud: ['jitsi'] }), ends: 'login: not-allowed: Invalid audience' },
+  { what: 'another subject', token: signed({ sub: 'meet.example.com' }), ends: 'join: not-allowed' },
+  { what: "another shard's subject", token: signed({ sub: 'meet-2.example.org' }), ends: 'join: not-allowed' },
+  { what: 'no subject', token: signed({ sub: undefined }), ends: 'join: not-allowed' },
+  { what: 'a subject in upper case', token: signed({ sub: DOMAIN.toUpperCase() }), ends: pupil },
+  { what: 'another room', token: signed({ room: 'another' }), ends: 'join: not-allowed' },
+  { what: 'a part of the room', token: (room) => signed({ room: label(room).slice(0, -1) })(room), ends: 'join: not-allowed' },
+  { what: 'the room with its component', token: (room) => signed({ room })(room), ends: 'join: not-allowed' },
+  { what: 'room *', token: signed({ room: '*', moderator: true }), ends: 'owner/moderator' },
+  { what: 'room **', token: signed({ room: '**' }), ends: 'join: not-allowed' },
+  { what: 'room .*', token: signed({ room: '.*' }), ends: 'join: not-allowed' },
+  { what: 'the room in upper case', token: (room) => signed({ room: label(room).toUpperCase() })(room), ends: pupil },
+  { what: 'a room with Cyrillic letters', room: 'урок-7', token: signed({}), ends: pupil },
+  { what: 'a room with an emoji', room: 'lesson-🎓', token: signed({}), ends: pupil },
+  { what: 'another spelling of such a room', room: 'урок-8', token: signed({ room: 'урoк-8' }), ends: 'join: not-allowed' },
+  // Only ASCII is put into lower case there: the app writes such names in lower case.
+  { what: 'Cyrillic letters in upper case', room: 'урок-9', token: signed({ room: 'УРОК-9' }), ends: 'join: not-allowed' },
+  { what: 'no time limits', token: signed({ nbf: undefined, exp: undefined }), ends: pupil },
+  { what: 'no context', token: signed({ context: undefined }), ends: pupil },
+  { what: 'an empty context', token: signed({ context: {} }), ends: pupil },
+  { what: 'claims of 4 kB', token: signed({ padding: 'x'.repeat(3000) }), ends: pupil },
+];
+
+onBoth('tokens', {}, (place) => {
+  it.each(rows)('$what: $ends', async ({ token: make, ends, room: name }) => {
+    const { lab } = place;
+    for (const kind of ['websocket', 'bosh'] as const) {
+      const room = name ? `${name}@${CONFERENCE}` : lab.room();
+      const got = await outcome(lab, room, make(room), kind);
+      expect({ kind, got: got.slice(0, ends.length) }).toEqual({ kind, got: ends });
+      lab.leaveAll();
+    }
+  });
+
+  it.each<[string, (room: string) => string]>([
+    ['no room', signed({ room: undefined })],
+    ['a number for a room', signed({ room: 7 })],
+    ['a list for a room', signed({ room: ['a'] })],
+    ['avatar: null', signed({ context: { user: { id: 'u', name: 'N', avatar: null } } })],
+    ['context: a text', signed({ context: 'x' })],
+    ['claims that are no object', () => token([1] as unknown as Claims, SECRET)],
+  ])('%s: whoever comes with it is not let in', async (_, make) => {
+    const { lab } = place;
+    const room = lab.room();
+    const login = { port: lab.port, token: make(room) };
+    // Jitsi's modules raise an error on some of these, after which nobody answers: that is no way in either.
+    const quiet = new Promise<string>((resolve) => setTimeout(() => resolve('no answer'), 1000));
+    const got = await Promise.race([Client.login(login).then(() => 'let in', () => 'refused'), quiet]);
+    expect(got).not.toBe('let in');
+    expect(await outcome(lab, room, signed({})(room), 'websocket')).toBe(pupil);
+  });
+
+  it.each([20_000, 1_000_000])('claims of %d bytes are refused, and the server goes on', async (size) => {
+    const { lab } = place;
+    const room = lab.room();
+    const huge = token(claims(label(room), { padding: 'x'.repeat(size) }), SECRET);
+    await expect(Client.login({ port: lab.port, token: huge })).rejects.toThrow();
+    await expect(Client.login({ port: lab.port, kind: 'bosh', token: huge })).rejects.toThrow();
+    expect(await outcome(lab, room, signed({})(room), 'websocket')).toBe(pupil);
+  });
+
+  it('a refused join is logged without the token', async () => {
+    const { lab } = place;
+    const room = lab.room();
+    await outcome(lab, room, signed({ room: 'elsewhere' })(room), 'websocket');
+    await lab.logged(`Token [token] not allowed to join: ${room}`);
+  });
+
+  it('who somebody is comes from the token, whatever the client says', async () => {
+    const { lab } = place;
+    const room = lab.room();
+    const watching = await lab.teacher(room);
+    await lab.enter(watching, room, 'watching');
+    const user = (id: string) => `<identity><user><id>${id}</id><name>${id}</name></user><group>staff</group></identity>`;
+    for (const kind of ['websocket', 'bosh'] as const) {
+      const client = await lab.pupil(room, { kind, claims: { context: { user: { id: 'pupil-7', name: 'Pupil' } } } });
+      await client.join(room, kind, { more: user('teacher-1') });
+      client.send(`<presence xmlns='jabber:client' to='${room}/${kind}'>${user('teacher-1')}${user('pupil-7')}</presence>`);
+      await client.settled();
+      await watching.settled();
+      const seen = watching.seen(room, kind);
+      expect(seen).toHaveLength(2);
+      for (const { element } of seen) {
+        const told = element.getChildren('identity').map((each) => each.getChild('user')?.getChildText('id'));
+        expect(told).toEqual(['pupil-7']);
+        expect(element.toString()).not.toContain('teacher-1');
+      }
+    }
+  });
+
+  it('a session keeps the token of its login: one in a later BOSH request does nothing', async () => {
+    const { lab } = place;
+    const room = lab.room();
+    const login = lab.login(room, { kind: 'bosh' });
+    const client = lab.keep(await Client.login(login));
+    login.token = lab.token(room, { moderator: true });
+    expect(await lab.enter(client, room, 'pupil')).toMatchObject({ affiliation: 'none', role: 'participant' });
+  });
+
+  it('of 10 000 mutations of a token none is let in that says anything else', { timeout: 120_000 }, async () => {
+    const { lab } = place;
+    const random = seeded(20_261_124);
+    const room = lab.room();
+    const original = lab.token(room);
+    const same = original.split('.').map((part) => Buffer.from(part, 'base64url').toString('hex')).join('.');
+    let tried = 0;
+    const wrongly: string[] = [];
+    const verdicts = new Map<string, number>();
+    const worker = async (): Promise<void> => {
+      while (tried < 10_000) {
+        tried += 1;
+        const text = mutated(original, random);
+        const verdict = await Client.attempt({ port: lab.port, kind: 'bosh', token: text });
+        verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + 1);
+        // Base64 of a signature has spare bits: another text may be the same token.
+        const decoded = text.split('.').map((part) => Buffer.from(part, 'base64url').toString('hex')).join('.');
+        if (verdict === 'success' && decoded !== same) wrongly.push(text);
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, worker));
+    expect(wrongly).toEqual([]);
+    expect(await Client.attempt({ port: lab.port, kind: 'bosh', token: original })).toBe('success');
+    expect([...verdicts.keys()].filter((verdict) => !/^success$|^not-allowed$/.test(verdict))).toEqual([]);
+    expect(verdicts.get('not-allowed')).toBeGreaterThan(9_000);
+  });
+});
+
+const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const publicKey = pair.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+const privateKey = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+
+onBoth(
+  'tokens of a key pair',
+  {
+    files: { '/etc/prosody/token-key.pem': publicKey },
+    config: [['    allow_empty_token = false', '    allow_empty_token = false\n    asap_key_file = "{root}/etc/prosody/token-key.pem"']],
+  },
+  (place) => {
+    it.each<[string, (room: string) => string, string]>([
+      ['the right key', (room) => token(claims(label(room), { moderator: true }), privateKey, { alg: 'RS256' }), 'owner/moderator'],
+      [
+        'the public key taken for a secret',
+        (room) => hs256(claims(label(room), { moderator: true }), publicKey),
+        'login: not-allowed: Invalid or incorrect alg',
+      ],
+      ["the shared secret's HS256", (room) => token(claims(label(room)), SECRET), 'login: not-allowed: Invalid or incorrect alg'],
+      [
+        'another key',
+        (room) => {
+          const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+          return token(claims(label(room)), other.export({ type: 'pkcs8', format: 'pem' }).toString(), { alg: 'RS256' });
+        },
+        'login: not-allowed: Invalid signature',
+      ],
+    ])('%s', async (_, make, ends) => {
+      const { lab } = place;
+      const room = lab.room();
+      const got = await outcome(lab, room, make(room), 'websocket');
+      expect(got.slice(0, ends.length)).toBe(ends);
+    });
+  },
+);
