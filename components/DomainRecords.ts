@@ -14,6 +14,10 @@ export interface DomainRecordsArgs {
   ipv6: pulumi.Input<string>;
 }
 
+/** Name of a record in its zone; the zone itself is `@`. */
+const nameInZone = (domain: string, zone: string): string =>
+  domain === zone ? '@' : domain.slice(0, -zone.length - 1);
+
 /** Seconds; short, because a rebuilt platform must not wait for old answers. */
 const ttl = 300;
 
@@ -44,7 +48,7 @@ export class DomainRecords extends pulumi.ComponentResource {
               record,
               {
                 zone: dns.zone,
-                name: domain.slice(0, -dns.zone.length - 1),
+                name: nameInZone(domain, dns.zone),
                 type,
                 ttl,
                 records: [{ value: address }],

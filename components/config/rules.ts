@@ -57,12 +57,12 @@ function dnsProblems(config: ConfigValues): Problem[] {
   const problems = missing(config, ['dnsZone'], ', because dnsProvider is hetzner', {
     dnsZone: 'school.example',
   });
-  if (given(config.dnsZone) && given(config.domain) && !config.domain.endsWith(`.${config.dnsZone}`)) {
+  if (given(config.dnsZone) && given(config.domain) && !`.${config.domain}`.endsWith(`.${config.dnsZone}`)) {
     problems.push({
       key: 'dnsZone',
       value: config.dnsZone,
       expected: `a zone that holds the domain ${config.domain}`,
-      example: config.domain.split('.').slice(1).join('.'),
+      example: config.domain.split('.').slice(-2).join('.'),
     });
   }
   return problems;

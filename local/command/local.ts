@@ -64,7 +64,7 @@ async function up(args: string[]): Promise<number> {
   process.stdout.write(`
 ${changed === 0 ? 'Nothing changed: the local school is as index.ts describes it.' : `${changed} resources changed.`}
 
-${statusText(status)}
+${statusText(status, engine)}
 
 JWT secret: in the stack's state, encrypted; eval "$(npm run -s local -- env)"; pulumi stack output jwtSecret --show-secrets
 Next: npm run local -- preview | status | env | down; the settings are in Pulumi.${stack}.yaml
@@ -126,7 +126,7 @@ async function status(args: string[]): Promise<number> {
   const { engine, cloud } = await prepare();
   const now = await readStatus(engine, cloud, paths.cloud);
   process.stdout.write(
-    args.includes('--json') ? `${JSON.stringify(now, null, 2)}\n` : `${statusText(now)}\n`,
+    args.includes('--json') ? `${JSON.stringify(now, null, 2)}\n` : `${statusText(now, engine)}\n`,
   );
   return 0;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PulumiCommand } from '@pulumi/pulumi/automation';
 import * as semver from 'semver';
 import { cacheFolder } from './paths';
-import { which } from './system';
+import { ensurePrograms, which } from './system';
 
 /** The CLI that is fetched or built; the SDK of the project is the same version. */
 export const cliVersion = '3.248.0';
@@ -81,11 +81,11 @@ async function install(root: string, say: (line: string) => void): Promise<boole
 const packagesToBuild = 1644;
 
 async function build(target: string, say: (line: string) => void): Promise<void> {
-  const go = which('go') ?? which('go', '/usr/local/go/bin:/usr/lib/go/bin');
+  const go = findGo() ?? (ensurePrograms({ go: 'golang-go' }, say), findGo());
   if (go === undefined) {
     throw new Error(
-      'The Pulumi CLI is not on PATH, its installer cannot be reached, and there is no Go to build it with. ' +
-        'Install either, e.g. Go from Debian 13: sudo apt-get install golang-go',
+      'The Pulumi CLI is not on PATH, its installer cannot be reached, and Go is older than 1.21, which cannot build ' +
+        'it. Install the Pulumi CLI, or a newer Go, such as the one of Debian 13.',
     );
   }
   say(`Building the Pulumi CLI ${cliVersion} from its Go module (once, about five minutes on two cores)`);
@@ -109,6 +109,14 @@ async function build(target: string, say: (line: string) => void): Promise<void>
     say(`the build failed, trying again (${attempt} of 3)`);
   }
   renameSync(temporary, target);
+}
+
+/** A Go that fetches by itself the version that the module asks for; older ones cannot. */
+function findGo(): string | undefined {
+  const go = which('go') ?? which('go', '/usr/local/go/bin:/usr/lib/go/bin');
+  const version =
+    go && spawnSync(go, ['env', 'GOVERSION'], { encoding: 'utf8' }).stdout.trim().replace(/^go/, '');
+  return version && semver.gte(semver.coerce(version) ?? '0.0.0', '1.21.0') ? go : undefined;
 }
 
 /** Runs the Go compiler with a progress line every ten seconds; answers the end of its output when it fails. */

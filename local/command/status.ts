@@ -90,8 +90,16 @@ function simulated(engine: Engine, boots: boolean): string[] {
   ];
 }
 
+/** What is the real thing here, as one line. */
+function realText({ cli, plugins }: Engine): string {
+  const real = plugins
+    .filter(({ kind }) => kind === 'real')
+    .map(({ name, version }) => `plugin ${name} ${version}`);
+  return ['index.ts', `Pulumi CLI ${cli.version} (${cli.kind}, from ${cli.from})`, ...real].join(', ');
+}
+
 /** The summary for people. */
-export function statusText(status: Status): string {
+export function statusText(status: Status, engine: Engine): string {
   const rows = [
     ['HOST', 'ROLE', 'PUBLIC', 'PRIVATE', 'STATE'],
     ...status.hosts.map((host) => [
@@ -112,6 +120,7 @@ export function statusText(status: Status): string {
     '',
     ...(status.hosts.length > 0 ? table : ['  no hosts']),
     '',
+    `Real here: ${realText(engine)}`,
     'Simulated here:',
     ...status.simulated.map((line) => `  - ${line}`),
   ].join('\n');

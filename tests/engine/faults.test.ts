@@ -143,39 +143,50 @@ describe('what ends an up, and the next one completes', () => {
     await nextUpCompletes(0);
   }, 180_000);
 
-  test('an engine that is killed: its lock is released when its process is gone, and the next up completes', async () => {
-    school.set({ recorderCount: 2 });
-    const child = spawn(
-      school.engine.cli.path,
-      ['up', '--yes', '--skip-preview', '--non-interactive', '--stack', school.stack],
-      {
-        cwd: projectRoot,
-        env: { ...process.env, ...school.engine.environment },
-        stdio: 'ignore',
-      },
-    );
-    const ended = new Promise((resolve) => child.on('close', resolve));
-    while (!(await school.servers()).some(({ name }) => name.startsWith('recorder'))) {
-      if (child.exitCode !== null) break;
-      await sleep(20);
-    }
-    child.kill('SIGKILL');
-    await ended;
-    await sleep(2000);
-    await releaseStaleLock(school.engine, school.paths, school.stack);
-    const next = await school.up();
-    if (next.code !== 0) {
-      // A server whose answer the killed engine never stored: the case above.
-      expect(next.stdout + next.stderr).toMatch(/uniqueness_error|pending operations/);
-      const state = await school.state();
-      for (const { id, name } of await school.servers()) {
-        if (!state.includes(`"${id}"`)) {
-          expect(name).toMatch(/^recorder-/);
-          await school.api('DELETE', `/servers/${id}`);
-        }
+  const kills = process.env['TIER'] === 'rehearsal' ? 20 : 1;
+  const killed =
+    'an engine that is killed: its lock is released when its process is gone, and the next up completes';
+  test.each(Array.from({ length: kills }, (_, index) => index + 1))(
+    `${killed} (%d of ${kills})`,
+    async (round) => {
+      school.set({ recorderCount: 2 });
+      const child = spawn(
+        school.engine.cli.path,
+        ['up', '--yes', '--skip-preview', '--non-interactive', '--stack', school.stack],
+        {
+          cwd: projectRoot,
+          env: { ...process.env, ...school.engine.environment },
+          stdio: 'ignore',
+        },
+      );
+      const ended = new Promise((resolve) => child.on('close', resolve));
+      while (!(await school.servers()).some(({ name }) => name.startsWith('recorder'))) {
+        if (child.exitCode !== null) break;
+        await sleep(20);
       }
-      await sleep(1000);
-    }
-    await nextUpCompletes(2);
-  }, 240_000);
+      // From the first server on, at another moment each round.
+      await sleep(((round - 1) * 150) % 1500);
+      child.kill('SIGKILL');
+      await ended;
+      await sleep(2000);
+      await releaseStaleLock(school.engine, school.paths, school.stack);
+      const next = await school.up();
+      if (next.code !== 0) {
+        // A server whose answer the killed engine never stored: the case above.
+        expect(next.stdout + next.stderr).toMatch(/uniqueness_error|pending operations/);
+        const state = await school.state();
+        for (const { id, name } of await school.servers()) {
+          if (!state.includes(`"${id}"`)) {
+            expect(name).toMatch(/^recorder-/);
+            await school.api('DELETE', `/servers/${id}`);
+          }
+        }
+        await sleep(1000);
+      }
+      await nextUpCompletes(2);
+      school.set({ recorderCount: 0 });
+      await nextUpCompletes(0);
+    },
+    300_000,
+  );
 });

@@ -260,6 +260,11 @@ describe('other schools', () => {
     });
   });
 
+  test('a domain that is a zone of its own has its records at the apex', async () => {
+    const platform = await declarePlatform({ domain: 'school.example' });
+    expect(named(platform, 'school.example-A').inputs).toMatchObject({ zone: 'school.example', name: '@' });
+  });
+
   test('without a DNS provider there are no records', async () => {
     const { resources } = await declarePlatform({ dnsProvider: 'none', dnsZone: '' });
     expect(resources.filter(({ type }) => /ZoneRrset|DnsRecord/.test(type))).toEqual([]);
