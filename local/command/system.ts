@@ -1,10 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+
+/** Not on everybody's PATH, but where Debian has what only root can use. */
+const systemFolders = ['/usr/sbin', '/sbin'];
 
 /** Path of a program on PATH, or undefined. */
 export function which(program: string, path = process.env['PATH'] ?? ''): string | undefined {
-  for (const folder of path.split(delimiter)) {
+  for (const folder of [...path.split(delimiter), ...systemFolders]) {
     const candidate = join(folder, program);
     try {
       accessSync(candidate, constants.X_OK);
@@ -40,8 +43,15 @@ export function ensurePrograms(programs: Record<string, string>, say: (line: str
         `  sudo apt-get update && sudo ${install.join(' ')}`,
     );
   }
-  say(`Installing Debian packages: ${packages.join(' ')}`);
+  say(`Installing Debian packages (their services are not started): ${packages.join(' ')}`);
+  if (packages.includes('cloud-init')) keepCloudInitAway();
   withoutStartingServices(() => aptInstall(install, say));
+}
+
+/** cloud-init is wanted for its checks; with this file it never configures the machine that runs them. */
+function keepCloudInitAway(): void {
+  mkdirSync('/etc/cloud', { recursive: true });
+  writeFileSync('/etc/cloud/cloud-init.disabled', '');
 }
 
 /** Debian's own switch: while it is there, a package that brings a service does not start it. */
