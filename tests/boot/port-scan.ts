@@ -1,0 +1,36 @@
+import { Socket } from 'node:net';
+
+/**
+ * Prints the TCP ports that take a connection, as JSON. A port that answers with a refusal is closed, one that does not
+ * answer within a second is filtered; both are left out.
+ *
+ * usage: port-scan.ts ADDRESS FROM TO [SOURCE-ADDRESS]
+ */
+const [address = '', from = '', to = '', localAddress] = process.argv.slice(2);
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = new Socket();
+    const end = (open: boolean) => {
+      socket.destroy();
+      resolve(open);
+    };
+    socket.setTimeout(1000, () => end(false));
+    socket.once('error', () => end(false));
+    socket.once('connect', () => end(true));
+    socket.connect({ port, host: address, ...(localAddress !== undefined && { localAddress }) });
+  });
+}
+
+async function main(): Promise<void> {
+  const ports = Array.from({ length: Number(to) - Number(from) + 1 }, (_, index) => Number(from) + index);
+  const open: number[] = [];
+  while (ports.length > 0) {
+    const some = ports.splice(0, 3000);
+    const answers = await Promise.all(some.map(isOpen));
+    open.push(...some.filter((_, index) => answers[index]));
+  }
+  process.stdout.write(JSON.stringify(open));
+}
+
+void main();
