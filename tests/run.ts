@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensurePrograms, MissingPackages } from '../local/command/system';
+import { machinePrograms, whyNoMachines } from '../local/machines/requirements';
 
 /**
  * Runs the suites of a tier and ends with one line of counts. A suite that this machine cannot run is skipped by
@@ -17,6 +18,8 @@ interface Suite {
   about: string;
   /** Programs that it runs → the Debian package that has each. */
   needs: Record<string, string>;
+  /** Why this machine cannot run it although the programs are there; undefined when it can. */
+  obstacle?(): string | undefined;
   run(): Counts;
 }
 
@@ -113,6 +116,24 @@ const tiers: Record<string, Suite[]> = {
       run: () => vitest('tests/host'),
     },
     {
+      name: 'prosody',
+      about: 'the real Prosody 0.12 and 13, with real XMPP clients',
+      needs: {
+        prosody: 'prosody',
+        luacheck: 'lua-check',
+        openssl: 'openssl',
+        mmdebstrap: 'mmdebstrap',
+        '/usr/share/keyrings/debian-archive-keyring.gpg': 'debian-archive-keyring',
+        '/usr/share/lua/5.2/basexx.lua': 'lua-basexx',
+        '/usr/share/lua/5.2/inspect.lua': 'lua-inspect',
+        '/usr/share/lua/5.4/openssl/auxlib.lua': 'lua-luaossl',
+        '/usr/share/lua/5.4/cjson/util.lua': 'lua-cjson',
+        '/usr/share/lua/5.4/ssl.lua': 'lua-sec',
+        '/usr/lib/python3/dist-packages/slixmpp/__init__.py': 'python3-slixmpp',
+      },
+      run: () => vitest('tests/prosody'),
+    },
+    {
       name: 'cloud',
       about: 'the local cloud, by the official Go client',
       needs: go,
@@ -123,6 +144,13 @@ const tiers: Record<string, Suite[]> = {
       about: 'the Pulumi CLI on the local cloud',
       needs: { ...go, openssl: 'openssl', 'ssh-keygen': 'openssh-client' },
       run: () => vitest('tests/engine'),
+    },
+    {
+      name: 'boot',
+      about: 'hosts that really boot, with systemd and cloud-init',
+      needs: { ...go, ...machinePrograms, ssh: 'openssh-client' },
+      obstacle: () => whyNoMachines(tmpdir(), say),
+      run: () => vitest('tests/boot'),
     },
   ],
   rehearsal: [
@@ -199,9 +227,18 @@ function runOrSkip(suite: Suite): Counts {
   } catch (error) {
     if (!(error instanceof MissingPackages)) throw error;
     say(error.message);
-    return { passed: 0, failed: 0, skipped: [`suite ${suite.name}: ${error.message.split('\n')[0]}`] };
+    return skip(suite, error.message.split('\n')[0]!);
   }
-  return suite.run();
+  const obstacle = suite.obstacle?.();
+  if (obstacle === undefined) return suite.run();
+  say(obstacle);
+  return skip(suite, obstacle);
 }
+
+const skip = ({ name }: Suite, reason: string): Counts => ({
+  passed: 0,
+  failed: 0,
+  skipped: [`suite ${name}: ${reason}`],
+});
 
 process.exitCode = main(process.argv.slice(2));

@@ -127,7 +127,7 @@ test('the cloud firewall alone guards the public side, and leaves the private on
   const [first, second] = hosts as [Host, Host];
   await onHost(0, 'nft flush ruleset');
   for (const port of [80, 7001, 8088]) {
-    await onHost(0, `systemd-run --quiet --unit=listen-${port} python3 -m http.server ${port}`);
+    await onHost(0, `systemd-run --quiet --unit=listen-${port} python3 -m http.server --bind :: ${port}`);
   }
   await until(
     '8088 listens',
