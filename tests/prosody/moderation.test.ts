@@ -1,11 +1,13 @@
 import { expect, it } from 'vitest';
-import { Client } from './client';
+import { Client, errorOf } from './client';
 import { onBoth } from './both';
 import { CONFERENCE, DOMAIN } from './school';
 import type { Claims } from './tokens';
 
 const barely = (jid: string): string => jid.split('/')[0] as string;
-const user = (more: Record<string, unknown>): Claims => ({ context: { user: { id: 'u', name: 'N', ...more } } });
+const user = (more: Record<string, unknown>): Claims => ({
+  context: { user: { id: 'u', name: 'N', ...more } },
+});
 
 onBoth('who moderates', {}, (place) => {
   it('a pupil who is first joins as participant, and a teacher after as owner, each told once', async () => {
@@ -64,7 +66,11 @@ onBoth('who moderates', {}, (place) => {
     ['moderator: true without any context', { moderator: true, context: undefined }, true],
     ['context.user.moderator: true', { moderator: undefined, ...user({ moderator: true }) }, true],
     ['context.user.affiliation owner', { moderator: undefined, ...user({ affiliation: 'owner' }) }, true],
-    ['context.user.affiliation moderator', { moderator: undefined, ...user({ affiliation: 'moderator' }) }, true],
+    [
+      'context.user.affiliation moderator',
+      { moderator: undefined, ...user({ affiliation: 'moderator' }) },
+      true,
+    ],
     ['context.user.affiliation teacher', { moderator: undefined, ...user({ affiliation: 'teacher' }) }, true],
     ['moderator: "true"', { moderator: 'true' }, false],
     ['moderator: 1', { moderator: 1 }, false],
@@ -74,7 +80,11 @@ onBoth('who moderates', {}, (place) => {
     ['no claim at all', { moderator: undefined, context: undefined }, false],
     ['context.user.moderator: "true"', { moderator: undefined, ...user({ moderator: 'true' }) }, false],
     ['context.user.affiliation member', { moderator: undefined, ...user({ affiliation: 'member' }) }, false],
-    ['context.user.affiliation TEACHER', { moderator: undefined, ...user({ affiliation: 'TEACHER' }) }, false],
+    [
+      'context.user.affiliation TEACHER',
+      { moderator: undefined, ...user({ affiliation: 'TEACHER' }) },
+      false,
+    ],
     ['context.user.affiliation a list', { moderator: undefined, ...user({ affiliation: ['owner'] }) }, false],
     ['context.moderator: true', { moderator: undefined, context: { moderator: true } }, false],
     ['Moderator: true', { moderator: undefined, Moderator: true }, false],
@@ -100,9 +110,8 @@ onBoth('who moderates', {}, (place) => {
     expect(await lab.enter(pupil, room, 'pupil')).toMatchObject({ affiliation: 'none', role: 'participant' });
     await pupil.leave(room, 'pupil');
     // Focus goes with the last one, and the room with focus.
-    await expect
-      .poll(async () => (await pupil.iq('get', room, "<query xmlns='http://jabber.org/protocol/disco#info'/>")).attrs.type)
-      .toBe('error');
+    const info = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+    await expect.poll(async () => errorOf(await pupil.iq('get', room, info))).toBe('item-not-found');
     expect(await lab.enter(pupil, room, 'pupil')).toMatchObject({ affiliation: 'none', role: 'participant' });
   });
 
@@ -125,10 +134,12 @@ onBoth('who moderates', {}, (place) => {
     expect(destroyed.attrs.type).toBe('error');
     const registered = await pupil.iq('set', room, "<query xmlns='jabber:iq:register'/>");
     expect(registered.attrs.type).toBe('error');
-    const command = "<command xmlns='http://jabber.org/protocol/commands' node='http://prosody.im/protocol/muc#set_affiliation' action='execute'/>";
+    const command =
+      "<command xmlns='http://jabber.org/protocol/commands' node='http://prosody.im/protocol/muc#set_affiliation' action='execute'/>";
     expect((await pupil.iq('set', CONFERENCE, command)).attrs.type).toBe('error');
     // A role that the client puts into its own presence.
-    const forged = "<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='owner' role='moderator'/></x>";
+    const forged =
+      "<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='owner' role='moderator'/></x>";
     pupil.send(`<presence xmlns='jabber:client' to='${room}/pupil'>${forged}</presence>`);
     await pupil.settled();
     await teacher.settled();
@@ -142,8 +153,12 @@ onBoth('who moderates', {}, (place) => {
     const other = await lab.pupil(room);
     expect((await lab.enter(other, room, 'focus')).error).toBe('conflict');
     const again = await lab.pupil(room);
-    const more = "<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='owner' role='moderator'/></x>";
-    expect(await again.join(room, 'again', { more })).toMatchObject({ affiliation: 'none', role: 'participant' });
+    const more =
+      "<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='owner' role='moderator'/></x>";
+    expect(await again.join(room, 'again', { more })).toMatchObject({
+      affiliation: 'none',
+      role: 'participant',
+    });
   });
 
   it("a teacher's nick and a pupil's nick are taken: neither changes anybody", async () => {
@@ -166,7 +181,7 @@ onBoth('who moderates', {}, (place) => {
     expect(await second.join(room, 'second')).toMatchObject({ affiliation: 'owner', role: 'moderator' });
   });
 
-  it("a second session of the same person: the lower of the two tokens counts", async () => {
+  it('a second session of the same person: the lower of the two tokens counts', async () => {
     const { lab } = place;
     const room = lab.room();
     const pupil = await lab.pupil(room);
@@ -249,7 +264,9 @@ onBoth('who moderates', {}, (place) => {
     expect(teacher.standing(room, 'teacher')).toBe('owner/moderator');
     // Nobody who is not there, and no other account of the platform.
     expect(await teacher.admin(room, { jid: `nobody@${DOMAIN}`, affiliation: 'owner' })).toBe('not-allowed');
-    expect(await teacher.admin(room, { jid: `recorder@recorder.${DOMAIN}`, affiliation: 'owner' })).toBe('not-allowed');
+    expect(await teacher.admin(room, { jid: `recorder@recorder.${DOMAIN}`, affiliation: 'owner' })).toBe(
+      'not-allowed',
+    );
   });
 
   it('teachers kick and ban, and do not lower each other', async () => {
@@ -270,7 +287,10 @@ onBoth('who moderates', {}, (place) => {
     expect(await teacher.admin(room, { jid: barely(pupil.jid), affiliation: 'outcast' })).toBeUndefined();
     expect((await pupil.join(room, 'pupil')).error).toBe('forbidden');
     // A ban is for this login; a new one gets in, and as what its token says.
-    expect(await (await lab.pupil(room)).join(room, 'again')).toMatchObject({ affiliation: 'none', role: 'participant' });
+    expect(await (await lab.pupil(room)).join(room, 'again')).toMatchObject({
+      affiliation: 'none',
+      role: 'participant',
+    });
     expect(await teacher.admin(room, { jid: barely(second.jid), affiliation: 'outcast' })).toBeUndefined();
     expect((await second.join(room, 'second')).error).toBe('forbidden');
     expect(await second.configure(room)).toBe('forbidden');
@@ -281,7 +301,9 @@ onBoth('who moderates', {}, (place) => {
     const room = lab.room();
     const teacher = await lab.teacher(room);
     await lab.enter(teacher, room, 'teacher');
-    expect(await teacher.admin(room, { jid: `focus@auth.${DOMAIN}`, affiliation: 'none' })).toBe('not-allowed');
+    expect(await teacher.admin(room, { jid: `focus@auth.${DOMAIN}`, affiliation: 'none' })).toBe(
+      'not-allowed',
+    );
     await lab.restartFocus();
     const answer = await teacher.conference(room);
     expect(answer.getChild('conference')?.attrs.ready).toBe('true');
@@ -294,7 +316,10 @@ onBoth('who moderates', {}, (place) => {
     const { lab } = place;
     const room = `__jicofo-health-check-1@${CONFERENCE}`;
     const teacher = await lab.teacher(room, { claims: { room: '*' } });
-    expect(await lab.enter(teacher, room, 'teacher')).toMatchObject({ affiliation: 'none', role: 'participant' });
+    expect(await lab.enter(teacher, room, 'teacher')).toMatchObject({
+      affiliation: 'none',
+      role: 'participant',
+    });
   });
 });
 
@@ -313,10 +338,18 @@ onBoth('lobby, password and breakout', {}, (place) => {
     const knock = await late.join(room, 'late');
     expect(knock.error).toBe('registration-required');
     expect(knock.element.getChildText('lobbyroom') ?? knock.element.getChild('lobbyroom')).toBeTruthy();
-    expect(await (await lab.teacher(room)).join(room, 'second')).toMatchObject({ affiliation: 'owner', role: 'moderator' });
-    expect(await (await lab.recorder()).join(room, 'recorder')).toMatchObject({ affiliation: 'member', role: 'participant' });
+    expect(await (await lab.teacher(room)).join(room, 'second')).toMatchObject({
+      affiliation: 'owner',
+      role: 'moderator',
+    });
+    expect(await (await lab.recorder()).join(room, 'recorder')).toMatchObject({
+      affiliation: 'member',
+      role: 'participant',
+    });
     const invite = `<invite to='${barely(late.jid)}'/>`;
-    teacher.send(`<message xmlns='jabber:client' to='${room}'><x xmlns='http://jabber.org/protocol/muc#user'>${invite}</x></message>`);
+    teacher.send(
+      `<message xmlns='jabber:client' to='${room}'><x xmlns='http://jabber.org/protocol/muc#user'>${invite}</x></message>`,
+    );
     await teacher.settled();
     expect(await late.join(room, 'late')).toMatchObject({ affiliation: 'member', role: 'participant' });
     // Out and in again: still a member, still no moderator.
@@ -334,10 +367,14 @@ onBoth('lobby, password and breakout', {}, (place) => {
     expect((await second.join(room, 'second')).error).toBe('not-authorized');
     expect((await second.join(room, 'second', { password: 'wrong' })).error).toBe('not-authorized');
     expect(await second.configure(room, { 'muc#roomconfig_roomsecret': '' })).toBe('forbidden');
-    expect(await second.join(room, 'second', { password: 'open sesame' })).toMatchObject({ affiliation: 'owner' });
+    expect(await second.join(room, 'second', { password: 'open sesame' })).toMatchObject({
+      affiliation: 'owner',
+    });
     const pupil = await lab.pupil(room);
     expect((await pupil.join(room, 'pupil')).error).toBe('not-authorized');
-    expect(await pupil.join(room, 'pupil', { password: 'open sesame' })).toMatchObject({ affiliation: 'none' });
+    expect(await pupil.join(room, 'pupil', { password: 'open sesame' })).toMatchObject({
+      affiliation: 'none',
+    });
     expect(await (await lab.recorder()).join(room, 'recorder')).toMatchObject({ role: 'participant' });
   });
 
@@ -349,7 +386,11 @@ onBoth('lobby, password and breakout', {}, (place) => {
     const locked = { 'muc#roomconfig_membersonly': '1', 'muc#roomconfig_roomsecret': 'open sesame' };
     expect(await teacher.configure(room, locked)).toBeUndefined();
     const recorder = await lab.recorder();
-    expect(await recorder.join(room, 'recorder')).toMatchObject({ affiliation: 'member', role: 'participant', error: undefined });
+    expect(await recorder.join(room, 'recorder')).toMatchObject({
+      affiliation: 'member',
+      role: 'participant',
+      error: undefined,
+    });
     await teacher.settled();
     expect(teacher.standing(room, 'recorder')).toBe('member/participant');
   });
@@ -365,22 +406,33 @@ onBoth('lobby, password and breakout', {}, (place) => {
     await teacher.admin(room, { jid: barely(granted.jid), affiliation: 'owner' });
     const from = teacher.stanzas.length;
     const add = JSON.stringify({ type: 'features/breakout-rooms/add', subject: 'Group 1' });
-    teacher.send(`<message xmlns='jabber:client' to='${room}'><json-message xmlns='http://jitsi.org/jitmeet'>${add.replaceAll('"', '&quot;')}</json-message></message>`);
+    teacher.send(
+      `<message xmlns='jabber:client' to='${room}'><json-message xmlns='http://jitsi.org/jitmeet'>${add.replaceAll('"', '&quot;')}</json-message></message>`,
+    );
     const told = await teacher.wait((stanza) => /breakout-rooms\/added/.test(stanza.toString()), from);
     const breakout = (JSON.parse(told.getChildText('json-message') ?? '') as { jid: string }).jid;
-    expect(await lab.enter(teacher, breakout, 'teacher')).toMatchObject({ affiliation: 'owner', role: 'moderator' });
+    expect(await lab.enter(teacher, breakout, 'teacher')).toMatchObject({
+      affiliation: 'owner',
+      role: 'moderator',
+    });
     expect(await pupil.join(breakout, 'pupil')).toMatchObject({ affiliation: 'none', role: 'participant' });
     expect(await granted.join(breakout, 'granted')).toMatchObject({ role: 'participant' });
     await granted.leave(room, 'granted');
     await granted.leave(breakout, 'granted');
-    expect(await granted.join(breakout, 'granted')).toMatchObject({ affiliation: 'none', role: 'participant' });
+    expect(await granted.join(breakout, 'granted')).toMatchObject({
+      affiliation: 'none',
+      role: 'participant',
+    });
     expect(await pupil.admin(breakout, { nick: 'pupil', role: 'moderator' })).toBe('not-allowed');
     expect(teacher.standing(breakout, 'focus')).toBe('owner/moderator');
     // The main room goes on while everybody is in a breakout room, and knows its teacher.
     await teacher.leave(room, 'teacher');
     await pupil.leave(room, 'pupil');
     await teacher.leave(breakout, 'teacher');
-    expect(await lab.enter(teacher, room, 'teacher')).toMatchObject({ affiliation: 'owner', role: 'moderator' });
+    expect(await lab.enter(teacher, room, 'teacher')).toMatchObject({
+      affiliation: 'owner',
+      role: 'moderator',
+    });
   });
 });
 
@@ -401,7 +453,9 @@ onBoth('without grants', { moderatorsMayGrant: false }, (place) => {
     await teacher.admin(room, mine, { jid: bare, affiliation: 'owner' });
     await teacher.admin(room, { jid: bare, affiliation: 'owner' }, mine);
     await pupil.settled();
-    expect(pupil.seen(room, 'pupil').map(({ affiliation, role }) => `${affiliation}/${role}`)).toEqual(['none/participant']);
+    expect(pupil.seen(room, 'pupil').map(({ affiliation, role }) => `${affiliation}/${role}`)).toEqual([
+      'none/participant',
+    ]);
     const record = "<jibri xmlns='http://jitsi.org/protocol/jibri' action='start' recording_mode='file'/>";
     const started = await pupil.iq('set', `${room}/focus`, record);
     expect(started.getChild('error')?.getChild('forbidden')).toBeTruthy();
@@ -418,12 +472,16 @@ onBoth('without grants', { moderatorsMayGrant: false }, (place) => {
     await pupil.join(room, 'pupil');
     const from = teacher.stanzas.length;
     const add = '{&quot;type&quot;:&quot;features/breakout-rooms/add&quot;}';
-    teacher.send(`<message xmlns='jabber:client' to='${room}'><json-message xmlns='http://jitsi.org/jitmeet'>${add}</json-message></message>`);
+    teacher.send(
+      `<message xmlns='jabber:client' to='${room}'><json-message xmlns='http://jitsi.org/jitmeet'>${add}</json-message></message>`,
+    );
     const told = await teacher.wait((stanza) => /breakout-rooms\/added/.test(stanza.toString()), from);
     const breakout = (JSON.parse(told.getChildText('json-message') ?? '') as { jid: string }).jid;
     await lab.enter(teacher, breakout, 'teacher');
     await pupil.join(breakout, 'pupil');
-    expect(await teacher.admin(breakout, { jid: barely(pupil.jid), affiliation: 'owner' })).toBe('not-allowed');
+    expect(await teacher.admin(breakout, { jid: barely(pupil.jid), affiliation: 'owner' })).toBe(
+      'not-allowed',
+    );
     expect(await teacher.admin(breakout, { nick: 'pupil', role: 'moderator' })).toBe('not-allowed');
     await teacher.settled();
     expect(teacher.standing(breakout, 'pupil')).toBe('none/participant');

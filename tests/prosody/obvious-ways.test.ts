@@ -81,8 +81,15 @@ onBoth('none of the obvious ways', {}, (place) => {
     await lab.enter(teacher, room, 'teacher');
     const pupil = await lab.pupil(room);
     await pupil.join(room, 'pupil');
-    const [jid, mine] = [pupil.jid, teacher.jid].map((each) => each.split('/')[0] as string) as [string, string];
-    await pupil.admin(room, { jid: `x@${jid.split('@')[1]}`, affiliation: 'none' }, { jid, affiliation: 'owner' });
+    const [jid, mine] = [pupil.jid, teacher.jid].map((each) => each.split('/')[0] as string) as [
+      string,
+      string,
+    ];
+    await pupil.admin(
+      room,
+      { jid: `x@${jid.split('@')[1]}`, affiliation: 'none' },
+      { jid, affiliation: 'owner' },
+    );
     await pupil.admin(room, { nick: 'pupil', role: 'participant' }, { nick: 'pupil', role: 'moderator' });
     await pupil.admin(room, { jid: mine, affiliation: 'member' }, { jid, affiliation: 'owner' });
     await teacher.settled();

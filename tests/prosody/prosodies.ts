@@ -33,7 +33,8 @@ const versionIn = (root: string): string => {
 export function prosodies(): Prosody[] {
   return releases.map(({ release, suite }) => {
     if (versionIn('/').startsWith(`${release}.`)) return ownPackages(release);
-    if (process.getuid?.() !== 0) return { release, missing: `Prosody ${release} needs root, to unpack Debian's ${suite}` };
+    if (process.getuid?.() !== 0)
+      return { release, missing: `Prosody ${release} needs root, to unpack Debian's ${suite}` };
     try {
       return { release, root: extractedRoot(release, suite) };
     } catch (error) {
@@ -47,7 +48,9 @@ function ownPackages(release: Prosody['release']): Prosody {
     const said = spawnSync('dpkg-query', ['-W', '-f', '${db:Status-Status}', name], { encoding: 'utf8' });
     return said.stdout !== 'installed';
   });
-  return lacking.length === 0 ? { release } : { release, missing: `this machine lacks ${lacking.join(', ')}` };
+  return lacking.length === 0
+    ? { release }
+    : { release, missing: `this machine lacks ${lacking.join(', ')}` };
 }
 
 /** A minimal Debian with Prosody in it, unpacked once into the user's cache. */
@@ -62,10 +65,14 @@ function extractedRoot(release: string, suite: string): string {
   const fresh = mkdtempSync(`${root}.`);
   const [command = '', ...args] = recipe;
   process.stdout.write(`Unpacking Prosody ${release} from Debian's ${suite}, once: about a minute\n`);
-  const done = spawnSync(command, [...args, fresh], { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] });
+  const done = spawnSync(command, [...args, fresh], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   if (done.status === 0) renameSync(fresh, root);
   rmSync(fresh, { recursive: true, force: true });
-  if (done.status !== 0) throw new Error((done.stderr || String(done.error)).trim().split('\n').slice(-3).join('; '));
+  if (done.status !== 0)
+    throw new Error((done.stderr || String(done.error)).trim().split('\n').slice(-3).join('; '));
   return root;
 }
 
@@ -76,7 +83,10 @@ export function runProsody(prosody: Prosody, config: string): ChildProcess {
   const args = ['-F', '--config', config];
   if (!prosody.root) {
     if (process.getuid?.() !== 0) return spawn('prosody', args, { env, stdio });
-    return spawn('setpriv', ['--reuid=prosody', '--regid=prosody', '--clear-groups', 'prosody', ...args], { env, stdio });
+    return spawn('setpriv', ['--reuid=prosody', '--regid=prosody', '--clear-groups', 'prosody', ...args], {
+      env,
+      stdio,
+    });
   }
   // The mounts are seen by this process alone and go with it.
   const script = `set -e

@@ -63,7 +63,8 @@ onBoth('rotation of the JWT secret', { previousSecret: true }, (place) => {
 
   it('when the files are gone the secret of the start goes on, and the log says what is missing', async () => {
     const { lab } = place;
-    for (const name of ['jwt-secret', 'jwt-secret-previous']) rmSync(lab.role.path(`/etc/prosody/secrets/${name}`));
+    for (const name of ['jwt-secret', 'jwt-secret-previous'])
+      rmSync(lab.role.path(`/etc/prosody/secrets/${name}`));
     expect(await verdict(lab, SECRET)).toBe('let in');
     await lab.logged(/No JWT secret could be read: .*jwt-secret/);
   });

@@ -19,6 +19,19 @@ async function outcome(lab: Lab, room: string, text: string | undefined, kind: K
   return joined.error ? `join: ${joined.error}` : `${joined.affiliation}/${joined.role}`;
 }
 
+/** The end of a login that the server may never answer: Jitsi's modules raise an error on some tokens. */
+async function soon(login: Promise<Client>): Promise<string> {
+  const quiet = new Promise<string>((resolve) => setTimeout(() => resolve('no answer'), 500));
+  const ended = login.then(
+    (client) => {
+      client.close();
+      return 'let in';
+    },
+    () => 'refused',
+  );
+  return Promise.race([ended, quiet]);
+}
+
 const label = (room: string): string => room.split('@')[0] as string;
 const hour = 3600;
 const signed = (changes: Claims) => (room: string) => token(claims(label(room), changes), SECRET);
@@ -54,7 +67,11 @@ const rows: Row[] = [
   },
   {
     what: 'a right header and claims without a signature',
-    token: (room) => `${token(claims(label(room)), SECRET).split('.').slice(0, 2).join('.')}.`,
+    token: (room) =>
+      `${token(claims(label(room)), SECRET)
+        .split('.')
+        .slice(0, 2)
+        .join('.')}.`,
     ends: 'login: not-allowed: Invalid',
   },
   {
@@ -65,7 +82,9 @@ const rows: Row[] = [
   {
     what: 'claims of another token under its signature',
     token: (room) => {
-      const [weak, strong] = [{}, { moderator: true }].map((more) => token(claims(label(room), more), SECRET).split('.'));
+      const [weak, strong] = [{}, { moderator: true }].map((more) =>
+        token(claims(label(room), more), SECRET).split('.'),
+      );
       return [weak?.[0], strong?.[1], weak?.[2]].join('.');
     },
     ends: 'login: not-allowed: Invalid signature',
@@ -90,36 +109,72 @@ const rows: Row[] = [
     ends: 'login: not-allowed: Invalid or incorrect alg',
   },
   { what: 'expired', token: signed({ exp: now() - 1 }), ends: 'login: not-allowed: Not acceptable by exp' },
-  { what: 'not yet valid', token: signed({ nbf: now() + hour }), ends: 'login: not-allowed: Not acceptable by nbf' },
+  {
+    what: 'not yet valid',
+    token: signed({ nbf: now() + hour }),
+    ends: 'login: not-allowed: Not acceptable by nbf',
+  },
   { what: 'exp as a text', token: signed({ exp: String(now() + hour) }), ends: 'login: not-allowed: exp' },
   { what: 'another issuer', token: signed({ iss: 'others' }), ends: 'login: not-allowed: Invalid issuer' },
   { what: 'no issuer', token: signed({ iss: undefined }), ends: 'login: not-allowed: Invalid issuer' },
-  { what: 'another audience', token: signed({ aud: 'others' }), ends: 'login: not-allowed: Invalid audience' },
+  {
+    what: 'another audience',
+    token: signed({ aud: 'others' }),
+    ends: 'login: not-allowed: Invalid audience',
+  },
   { what: 'no audience', token: signed({ aud: undefined }), ends: 'login: not-allowed: Invalid audience' },
-  { what: 'a list of audiences', token: signed({ aud: ['jitsi'] }), ends: 'login: not-allowed: Invalid audience' },
+  {
+    what: 'a list of audiences',
+    token: signed({ aud: ['jitsi'] }),
+    ends: 'login: not-allowed: Invalid audience',
+  },
   { what: 'another subject', token: signed({ sub: 'meet.example.com' }), ends: 'join: not-allowed' },
-  { what: "another shard's subject", token: signed({ sub: 'meet-2.example.org' }), ends: 'join: not-allowed' },
+  {
+    what: "another shard's subject",
+    token: signed({ sub: 'meet-2.example.org' }),
+    ends: 'join: not-allowed',
+  },
   { what: 'no subject', token: signed({ sub: undefined }), ends: 'join: not-allowed' },
   { what: 'a subject in upper case', token: signed({ sub: DOMAIN.toUpperCase() }), ends: pupil },
   { what: 'another room', token: signed({ room: 'another' }), ends: 'join: not-allowed' },
-  { what: 'a part of the room', token: (room) => signed({ room: label(room).slice(0, -1) })(room), ends: 'join: not-allowed' },
+  {
+    what: 'a part of the room',
+    token: (room) => signed({ room: label(room).slice(0, -1) })(room),
+    ends: 'join: not-allowed',
+  },
   { what: 'the room with its component', token: (room) => signed({ room })(room), ends: 'join: not-allowed' },
   { what: 'room *', token: signed({ room: '*', moderator: true }), ends: 'owner/moderator' },
   { what: 'room **', token: signed({ room: '**' }), ends: 'join: not-allowed' },
   { what: 'room .*', token: signed({ room: '.*' }), ends: 'join: not-allowed' },
-  { what: 'the room in upper case', token: (room) => signed({ room: label(room).toUpperCase() })(room), ends: pupil },
+  {
+    what: 'the room in upper case',
+    token: (room) => signed({ room: label(room).toUpperCase() })(room),
+    ends: pupil,
+  },
   { what: 'a room with Cyrillic letters', room: 'урок-7', token: signed({}), ends: pupil },
-  { what: 'a room with an emoji', room: 'lesson-🎓', token: signed({}), ends: pupil },
-  { what: 'another spelling of such a room', room: 'урок-8', token: signed({ room: 'урoк-8' }), ends: 'join: not-allowed' },
+  // Younger than the Unicode of room addresses.
+  { what: 'a room with an emoji', room: 'lesson-🎓', token: signed({}), ends: 'join: jid-malformed' },
+  {
+    what: 'another spelling of such a room',
+    room: 'урок-8',
+    token: signed({ room: 'урoк-8' }),
+    ends: 'join: not-allowed',
+  },
   // Only ASCII is put into lower case there: the app writes such names in lower case.
-  { what: 'Cyrillic letters in upper case', room: 'урок-9', token: signed({ room: 'УРОК-9' }), ends: 'join: not-allowed' },
+  {
+    what: 'Cyrillic letters in upper case',
+    room: 'урок-9',
+    token: signed({ room: 'УРОК-9' }),
+    ends: 'join: not-allowed',
+  },
   { what: 'no time limits', token: signed({ nbf: undefined, exp: undefined }), ends: pupil },
   { what: 'no context', token: signed({ context: undefined }), ends: pupil },
   { what: 'an empty context', token: signed({ context: {} }), ends: pupil },
+  { what: 'a text for a context', token: signed({ context: 'x' }), ends: pupil },
   { what: 'claims of 4 kB', token: signed({ padding: 'x'.repeat(3000) }), ends: pupil },
 ];
 
-onBoth('tokens', {}, (place) => {
+onBoth('tokens', { hostModule: 'token_verdicts' }, (place) => {
   it.each(rows)('$what: $ends', async ({ token: make, ends, room: name }) => {
     const { lab } = place;
     for (const kind of ['websocket', 'bosh'] as const) {
@@ -135,15 +190,12 @@ onBoth('tokens', {}, (place) => {
     ['a number for a room', signed({ room: 7 })],
     ['a list for a room', signed({ room: ['a'] })],
     ['avatar: null', signed({ context: { user: { id: 'u', name: 'N', avatar: null } } })],
-    ['context: a text', signed({ context: 'x' })],
     ['claims that are no object', () => token([1] as unknown as Claims, SECRET)],
   ])('%s: whoever comes with it is not let in', async (_, make) => {
     const { lab } = place;
     const room = lab.room();
     const login = { port: lab.port, token: make(room) };
-    // Jitsi's modules raise an error on some of these, after which nobody answers: that is no way in either.
-    const quiet = new Promise<string>((resolve) => setTimeout(() => resolve('no answer'), 1000));
-    const got = await Promise.race([Client.login(login).then(() => 'let in', () => 'refused'), quiet]);
+    const got = await soon(Client.login(login));
     expect(got).not.toBe('let in');
     expect(await outcome(lab, room, signed({})(room), 'websocket')).toBe(pupil);
   });
@@ -152,8 +204,9 @@ onBoth('tokens', {}, (place) => {
     const { lab } = place;
     const room = lab.room();
     const huge = token(claims(label(room), { padding: 'x'.repeat(size) }), SECRET);
-    await expect(Client.login({ port: lab.port, token: huge })).rejects.toThrow();
-    await expect(Client.login({ port: lab.port, kind: 'bosh', token: huge })).rejects.toThrow();
+    for (const kind of ['websocket', 'bosh'] as const) {
+      expect(await soon(Client.login({ port: lab.port, kind, token: huge }))).not.toBe('let in');
+    }
     expect(await outcome(lab, room, signed({})(room), 'websocket')).toBe(pupil);
   });
 
@@ -169,11 +222,17 @@ onBoth('tokens', {}, (place) => {
     const room = lab.room();
     const watching = await lab.teacher(room);
     await lab.enter(watching, room, 'watching');
-    const user = (id: string) => `<identity><user><id>${id}</id><name>${id}</name></user><group>staff</group></identity>`;
+    const user = (id: string) =>
+      `<identity><user><id>${id}</id><name>${id}</name></user><group>staff</group></identity>`;
     for (const kind of ['websocket', 'bosh'] as const) {
-      const client = await lab.pupil(room, { kind, claims: { context: { user: { id: 'pupil-7', name: 'Pupil' } } } });
+      const client = await lab.pupil(room, {
+        kind,
+        claims: { context: { user: { id: 'pupil-7', name: 'Pupil' } } },
+      });
       await client.join(room, kind, { more: user('teacher-1') });
-      client.send(`<presence xmlns='jabber:client' to='${room}/${kind}'>${user('teacher-1')}${user('pupil-7')}</presence>`);
+      client.send(
+        `<presence xmlns='jabber:client' to='${room}/${kind}'>${user('teacher-1')}${user('pupil-7')}</presence>`,
+      );
       await client.settled();
       await watching.settled();
       const seen = watching.seen(room, kind);
@@ -192,34 +251,34 @@ onBoth('tokens', {}, (place) => {
     const login = lab.login(room, { kind: 'bosh' });
     const client = lab.keep(await Client.login(login));
     login.token = lab.token(room, { moderator: true });
-    expect(await lab.enter(client, room, 'pupil')).toMatchObject({ affiliation: 'none', role: 'participant' });
+    expect(await lab.enter(client, room, 'pupil')).toMatchObject({
+      affiliation: 'none',
+      role: 'participant',
+    });
   });
 
-  it('of 10 000 mutations of a token none is let in that says anything else', { timeout: 120_000 }, async () => {
+  it('of 10 000 mutations of a token none is let in that says anything else', async () => {
     const { lab } = place;
     const random = seeded(20_261_124);
-    const room = lab.room();
-    const original = lab.token(room);
-    const same = original.split('.').map((part) => Buffer.from(part, 'base64url').toString('hex')).join('.');
-    let tried = 0;
-    const wrongly: string[] = [];
-    const verdicts = new Map<string, number>();
-    const worker = async (): Promise<void> => {
-      while (tried < 10_000) {
-        tried += 1;
-        const text = mutated(original, random);
-        const verdict = await Client.attempt({ port: lab.port, kind: 'bosh', token: text });
-        verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + 1);
-        // Base64 of a signature has spare bits: another text may be the same token.
-        const decoded = text.split('.').map((part) => Buffer.from(part, 'base64url').toString('hex')).join('.');
-        if (verdict === 'success' && decoded !== same) wrongly.push(text);
-      }
-    };
-    await Promise.all(Array.from({ length: 8 }, worker));
-    expect(wrongly).toEqual([]);
-    expect(await Client.attempt({ port: lab.port, kind: 'bosh', token: original })).toBe('success');
-    expect([...verdicts.keys()].filter((verdict) => !/^success$|^not-allowed$/.test(verdict))).toEqual([]);
-    expect(verdicts.get('not-allowed')).toBeGreaterThan(9_000);
+    const original = lab.token(lab.room());
+    const tokens = [original, ...Array.from({ length: 10_000 }, () => mutated(original, random))];
+    const verdicts = await lab.verdicts(tokens);
+    expect(verdicts).toHaveLength(10_001);
+    expect(verdicts[0]).toBe(true);
+    const letIn = tokens.filter((_, at) => verdicts[at]);
+    // Base64 of a signature has spare bits, so it may be written differently; what it signs may not.
+    const says = (text: string) => text.slice(0, text.lastIndexOf('.'));
+    expect(letIn.filter((text) => says(text) !== says(original))).toEqual([]);
+    expect(letIn.length).toBeLessThan(100);
+    // A hundred of them by the way that browsers take.
+    for (const [at, text] of tokens.slice(0, 100).entries()) {
+      const verdict = await Client.attempt({
+        port: lab.port,
+        kind: at % 2 ? 'bosh' : 'websocket',
+        token: text,
+      });
+      expect(verdict).toBe(verdicts[at] ? 'success' : 'not-allowed');
+    }
   });
 });
 
@@ -231,22 +290,37 @@ onBoth(
   'tokens of a key pair',
   {
     files: { '/etc/prosody/token-key.pem': publicKey },
-    config: [['    allow_empty_token = false', '    allow_empty_token = false\n    asap_key_file = "{root}/etc/prosody/token-key.pem"']],
+    config: [
+      [
+        '    allow_empty_token = false',
+        '    allow_empty_token = false\n    asap_key_file = "{root}/etc/prosody/token-key.pem"',
+      ],
+    ],
   },
   (place) => {
     it.each<[string, (room: string) => string, string]>([
-      ['the right key', (room) => token(claims(label(room), { moderator: true }), privateKey, { alg: 'RS256' }), 'owner/moderator'],
+      [
+        'the right key',
+        (room) => token(claims(label(room), { moderator: true }), privateKey, { alg: 'RS256' }),
+        'owner/moderator',
+      ],
       [
         'the public key taken for a secret',
         (room) => hs256(claims(label(room), { moderator: true }), publicKey),
         'login: not-allowed: Invalid or incorrect alg',
       ],
-      ["the shared secret's HS256", (room) => token(claims(label(room)), SECRET), 'login: not-allowed: Invalid or incorrect alg'],
+      [
+        "the shared secret's HS256",
+        (room) => token(claims(label(room)), SECRET),
+        'login: not-allowed: Invalid or incorrect alg',
+      ],
       [
         'another key',
         (room) => {
           const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
-          return token(claims(label(room)), other.export({ type: 'pkcs8', format: 'pem' }).toString(), { alg: 'RS256' });
+          return token(claims(label(room)), other.export({ type: 'pkcs8', format: 'pem' }).toString(), {
+            alg: 'RS256',
+          });
         },
         'login: not-allowed: Invalid signature',
       ],

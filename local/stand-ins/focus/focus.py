@@ -38,6 +38,8 @@ class Conference:
 
     def __init__(self):
         self.ready = asyncio.get_running_loop().create_future()
+        # Set while focus leaves; done when it is out.
+        self.gone = None
         # nick -> (bare JID, affiliation), without focus
         self.people = {}
         self.owner = None
@@ -94,6 +96,9 @@ class Focus(ClientXMPP):
 
     async def enter(self, room):
         conference = self.conferences.get(room)
+        while conference is not None and conference.gone is not None:
+            await asyncio.wait_for(asyncio.shield(conference.gone), 15)
+            conference = self.conferences.get(room)
         if conference is None:
             conference = self.conferences[room] = Conference()
             presence = self.make_presence(pto=f"{room}/{NICK}")
@@ -134,7 +139,7 @@ class Focus(ClientXMPP):
             return
         room, nick = presence["from"].bare, presence["from"].resource
         if presence["type"] == "error":
-            self.conferences.pop(room)
+            self.out(room)
             if not conference.ready.done():
                 conference.ready.set_exception(PermissionError("room not entered"))
             return
@@ -143,7 +148,7 @@ class Focus(ClientXMPP):
             return
         if nick == NICK:
             if presence["type"] == "unavailable":
-                self.conferences.pop(room)
+                self.out(room)
             elif not conference.ready.done() and item.get("affiliation") == "owner":
                 asyncio.create_task(self.configure(room, conference))
             return
@@ -153,7 +158,7 @@ class Focus(ClientXMPP):
             conference.people[nick] = ((item.get("jid") or "").split("/")[0], item.get("affiliation"))
         if conference.people:
             self.elect(room)
-        else:
+        elif conference.gone is None:
             self.leave(room)
 
     def elect(self, room):
@@ -182,8 +187,13 @@ class Focus(ClientXMPP):
             log.warning("Failed to grant ownership in %s: %s", room, getattr(error, "condition", "timeout"))
 
     def leave(self, room):
-        self.conferences.pop(room, None)
+        self.conferences[room].gone = asyncio.get_running_loop().create_future()
         self.send_presence(pto=f"{room}/{NICK}", ptype="unavailable")
+
+    def out(self, room):
+        conference = self.conferences.pop(room)
+        if conference.gone is not None and not conference.gone.done():
+            conference.gone.set_result(None)
 
     async def health(self, reader, writer):
         line = await reader.readline()

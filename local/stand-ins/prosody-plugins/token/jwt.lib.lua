@@ -1,5 +1,6 @@
 -- Stand-in for tests: verifies HS256 and RS256 tokens, with the libraries that Jitsi's package depends on.
 
+local base64 = require "util.encodings".base64;
 local basexx = require "basexx";
 local json = require "cjson.safe";
 local digest = require "openssl.digest";
@@ -22,7 +23,8 @@ local verifiers = {
 };
 
 local function decode_part(text)
-	local raw = basexx.from_url64(text);
+	-- basexx takes most of a millisecond for a token's claims; Jitsi's decodes them in microseconds.
+	local raw = base64.decode(text:gsub("-", "+"):gsub("_", "/") .. ("="):rep(-#text % 4));
 	local value = raw and json.decode(raw);
 	return type(value) == "table" and value or nil;
 end
@@ -43,10 +45,8 @@ local function decode(token)
 	return { header = header; claims = claims; data = data; signature = signature };
 end
 
--- Claims of a token that this key signed with this algorithm and that may be used now; else nil and the reason.
-local function verify(token, algorithm, key, issuers, audiences)
-	local parts, problem = decode(token);
-	if not parts then return nil, problem; end
+-- Claims of a decoded token that this key signed with this algorithm and that may be used now; else nil and why not.
+local function verify(parts, algorithm, key, issuers, audiences)
 	local claims = parts.claims;
 	if parts.header.typ ~= "JWT" then return nil, "Invalid typ"; end
 	if parts.header.alg ~= algorithm or not verifiers[algorithm] then return nil, "Invalid or incorrect alg"; end

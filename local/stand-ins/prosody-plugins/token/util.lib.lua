@@ -39,12 +39,13 @@ function Util:process_and_verify_token(session)
 		if self.allow_empty then return true; end
 		return false, "not-allowed", "token required";
 	end
-	local parts = jwt.decode(session.auth_token);
-	if parts and parts.header.kid ~= nil and self.algorithm:sub(1, 2) ~= "RS" then
+	local parts, malformed = jwt.decode(session.auth_token);
+	if not parts then return false, "not-allowed", malformed; end
+	if parts.header.kid ~= nil and self.algorithm:sub(1, 2) ~= "RS" then
 		return false, "not-allowed", "'kid' claim is accepted with RS algorithms only";
 	end
 	local key = session.public_key or self.asap_key or self.app_secret;
-	local claims, problem = jwt.verify(session.auth_token, self.algorithm, key, self.issuers, self.audiences);
+	local claims, problem = jwt.verify(parts, self.algorithm, key, self.issuers, self.audiences);
 	if not claims then return false, "not-allowed", problem; end
 
 	session.jitsi_meet_room = claims.room:lower(); -- without that claim: an error, as with Jitsi's

@@ -1,0 +1,2 @@
+-- Stand-in: the hosted telephony's part of Prosody's configuration, not enabled.
+-- VirtualHost "jigasi.meet.jitsi"
