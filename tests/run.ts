@@ -151,7 +151,14 @@ const tiers: Record<string, Suite[]> = {
     {
       name: 'boot',
       about: 'hosts that really boot, with systemd and cloud-init',
-      needs: { ...go, ...machinePrograms, ssh: 'openssh-client' },
+      needs: {
+        ...go,
+        ...machinePrograms,
+        ssh: 'openssh-client',
+        'apt-ftparchive': 'apt-utils',
+        'dpkg-deb': 'dpkg',
+        gpg: 'gpg',
+      },
       obstacle: () => whyNoMachines(tmpdir(), say),
       run: () => vitest('tests/boot'),
     },

@@ -141,6 +141,8 @@ export class Actions {
         if (this.stopped.signal.aborted) return;
       }
     } catch (thrown) {
+      // It may have failed because everything is being stopped: the next start tries again.
+      if (this.stopped.signal.aborted) return;
       const code = thrown instanceof ApiError ? thrown.code : 'server_error';
       error = { code, message: thrown instanceof Error ? thrown.message : String(thrown) };
     }

@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BootedMachines } from '../machines/driver';
-import { startLocalCloud } from './server';
+import { startLocalCloud, type LocalCloud } from './server';
 
 const HELP = `Usage: tsx local/api/main.ts --state DIR [options]
 
@@ -56,25 +56,33 @@ async function main(): Promise<void> {
   const machines = values.machines
     ? new BootedMachines({ cloudFolder: directory, say, packageRepository: values.packages })
     : undefined;
+  let cloud: LocalCloud | undefined;
+  const close = async () => {
+    await cloud?.close();
+    await machines?.close();
+  };
   const stop = () => {
-    void cloud
-      .close()
-      .then(() => machines?.close())
+    void close()
       .then(() => rm(endpointFile, { force: true }))
       .then(() => process.exit(0));
   };
-  const cloud = await startLocalCloud({
-    port,
-    stateFile: join(directory, 'state.json'),
-    token,
-    actionMs,
-    log: say,
-    ...(machines && { driver: machines }),
-    onShutdown: stop,
-  });
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
-  await machines?.serve(cloud.url);
+  try {
+    cloud = await startLocalCloud({
+      port,
+      stateFile: join(directory, 'state.json'),
+      token,
+      actionMs,
+      log: say,
+      ...(machines && { driver: machines }),
+      onShutdown: stop,
+    });
+    await machines?.serve(cloud.url);
+  } catch (error) {
+    await close();
+    throw error;
+  }
 
   // Whoever waits for the file must never read half of it.
   const endpoint: Endpoint = { url: cloud.url, pid: process.pid, token };

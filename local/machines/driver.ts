@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import type { ChildProcess } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Machine, MachineDriver, Name } from '../api/machine-driver';
 import { BootedMachine } from './booted-machine';
 import { endCgroup } from './cgroup';
@@ -12,6 +13,9 @@ import { connect, disconnect, makeOutside, removeNamespaces } from './network';
 import { inNamespace, placeOf, type Place } from './place';
 import { run } from './run';
 import { startGateway, startNames, startPackageCache } from './services';
+
+/** How long the end waits for what is under way, in milliseconds: longer than an orderly shutdown takes. */
+const CLOSE_MS = 25_000;
 
 export interface MachinesOptions {
   /** Folder of the local cloud's state; disks and logs go to `machines` in it. */
@@ -33,100 +37,125 @@ export class BootedMachines implements MachineDriver {
   private wantedNames: readonly Name[] = [];
   /** From the gateway's namespace to this machine's loopback. */
   private ways: Server[] = [];
+  private readonly underWay = new Set<Promise<unknown>>();
+  private closed: Promise<void> | undefined;
 
   constructor(private readonly options: MachinesOptions) {
     this.place = placeOf(options.cloudFolder);
   }
 
   /** Makes the outside, after removing what a crash has left, and boots what is to run. */
-  async adopt(machines: { machine: Machine; running: boolean }[]): Promise<void> {
-    try {
-      await this.begin(machines);
-    } catch (error) {
-      await this.close();
-      throw error;
-    }
-  }
-
-  private async begin(machines: { machine: Machine; running: boolean }[]): Promise<void> {
-    await this.clear();
-    this.removeStrangers(new Set(machines.map(({ machine }) => machine.id)));
-    mkdirSync(join(this.place.run, 'metadata'), { recursive: true, mode: 0o700 });
-    await makeOutside(this.place);
-    this.ways.push(await this.wayOut('packages', await startPackageCache(this.place)));
-    for (const { machine, running } of machines) {
-      // A machine whose creation was broken off is made by the action that is repeated.
-      await this.create(machine);
-      if (running) await this.powerOn(machine);
-    }
-  }
-
-  /** Serves the cloud's API in the gateway's namespace as well, at the same address. */
-  async serve(url: string): Promise<void> {
-    const port = Number(new URL(url).port);
-    this.ways.push(await this.wayOut('api', port));
-    await startGateway(this.place, {
-      run: this.place.run,
-      apiPort: port,
-      repository: this.options.packageRepository ?? null,
+  adopt(machines: { machine: Machine; running: boolean }[]): Promise<void> {
+    return this.work(async () => {
+      await this.clear();
+      this.removeStrangers(new Set(machines.map(({ machine }) => machine.id)));
+      mkdirSync(join(this.place.run, 'metadata'), { recursive: true, mode: 0o700 });
+      await makeOutside(this.place);
+      this.ways.push(await this.wayOut('packages', await startPackageCache(this.place)));
+      for (const { machine, running } of machines) {
+        // One whose creation was broken off is made by the action, which is repeated.
+        await this.make(machine);
+        if (running) await this.machine(machine.id).powerOn(machine);
+      }
     });
   }
 
-  async create(machine: Machine): Promise<void> {
-    const booted = this.machine(machine.id);
-    await booted.makeDisk(machine);
-    await this.networksChanged(machine);
+  /** Serves the cloud's API in the gateway's namespace as well, at the same address. */
+  serve(url: string): Promise<void> {
+    return this.work(async () => {
+      const apiPort = Number(new URL(url).port);
+      this.ways.push(await this.wayOut('api', apiPort));
+      const repository = this.options.packageRepository ?? null;
+      await startGateway(this.place, { run: this.place.run, apiPort, repository });
+    });
   }
 
-  async powerOn(machine: Machine): Promise<void> {
-    await this.machine(machine.id).powerOn(machine);
+  create(machine: Machine): Promise<void> {
+    return this.work(() => this.make(machine));
   }
 
-  async powerOff(machine: Machine, hard: boolean): Promise<void> {
-    await this.machine(machine.id).powerOff(hard);
+  powerOn(machine: Machine): Promise<void> {
+    return this.work(() => this.machine(machine.id).powerOn(machine));
   }
 
-  async rebuild(machine: Machine): Promise<void> {
-    const booted = this.machine(machine.id);
-    await booted.powerOff(true);
-    await booted.replaceDisk(machine);
-    await this.networksChanged(machine);
-    await booted.powerOn(machine);
+  powerOff(machine: Machine, hard: boolean): Promise<void> {
+    return this.work(() => this.machine(machine.id).powerOff(hard));
   }
 
-  async delete(machine: Machine): Promise<void> {
-    await this.machine(machine.id).remove();
-    this.machines.delete(machine.id);
-    this.protectedOnes.delete(machine.id);
-    if (machine.publicIpv4) rmSync(this.metadataFile(machine.publicIpv4), { force: true });
-    await disconnect(this.place, machine.id);
-    await this.applyFirewall();
+  rebuild(machine: Machine): Promise<void> {
+    return this.work(async () => {
+      const booted = this.machine(machine.id);
+      await booted.powerOff(true);
+      await booted.replaceDisk(machine);
+      await this.connect(machine);
+      await booted.powerOn(machine);
+    });
   }
 
-  async networksChanged(machine: Machine): Promise<void> {
+  delete(machine: Machine): Promise<void> {
+    return this.work(async () => {
+      await this.machine(machine.id).remove();
+      this.machines.delete(machine.id);
+      this.protectedOnes.delete(machine.id);
+      if (machine.publicIpv4) rmSync(this.metadataFile(machine.publicIpv4), { force: true });
+      await disconnect(this.place, machine.id);
+      await this.applyFirewall();
+    });
+  }
+
+  networksChanged(machine: Machine): Promise<void> {
+    return this.work(() => this.connect(machine));
+  }
+
+  firewallChanged(machine: Machine): Promise<void> {
+    return this.work(() => this.protect(machine));
+  }
+
+  namesChanged(names: readonly Name[]): Promise<void> {
+    this.wantedNames = names;
+    return this.work(() => this.applyNames());
+  }
+
+  /** Powers everything off at once and removes all but the disks. What is asked of it later is refused. */
+  close(): Promise<void> {
+    this.closed ??= (async () => {
+      // What is under way would go on in what is being removed. The making of a root file system is not waited for.
+      await Promise.race([Promise.allSettled(this.underWay), sleep(CLOSE_MS, undefined, { ref: false })]);
+      for (const way of this.ways.splice(0)) way.close();
+      await Promise.all([...this.machines.values()].map((machine) => machine.powerOff(true)));
+      await this.clear();
+    })();
+    return this.closed;
+  }
+
+  /** Everything that is asked for passes here, so that the end can wait for it. */
+  private async work(job: () => Promise<unknown>): Promise<void> {
+    if (this.closed) throw new Error('the local cloud is being stopped');
+    const running = job();
+    this.underWay.add(running);
+    try {
+      await running;
+    } finally {
+      this.underWay.delete(running);
+    }
+  }
+
+  private async make(machine: Machine): Promise<void> {
+    await this.machine(machine.id).makeDisk(machine);
+    await this.connect(machine);
+  }
+
+  private async connect(machine: Machine): Promise<void> {
     await connect(this.place, machine);
     this.writeMetadata(machine);
-    await this.firewallChanged(machine);
+    await this.protect(machine);
   }
 
-  async firewallChanged(machine: Machine): Promise<void> {
+  private async protect({ id, publicIpv4, publicIpv6, firewallRules }: Machine): Promise<void> {
     // Told of a server that is being made as well; its creation comes here again.
-    if (!this.machines.has(machine.id)) return;
-    const { id, publicIpv4, publicIpv6, firewallRules } = machine;
+    if (!this.machines.has(id)) return;
     this.protectedOnes.set(id, { id, publicIpv4, publicIpv6, firewallRules });
     await this.applyFirewall();
-  }
-
-  async namesChanged(names: readonly Name[]): Promise<void> {
-    this.wantedNames = names;
-    await this.applyNames();
-  }
-
-  /** Powers everything off at once and removes all but the disks. */
-  async close(): Promise<void> {
-    for (const way of this.ways.splice(0)) way.close();
-    await Promise.all([...this.machines.values()].map((machine) => machine.powerOff(true)));
-    await this.clear();
   }
 
   private wayOut(name: string, port: number): Promise<Server> {

@@ -5,7 +5,7 @@ import type { Server } from 'node:net';
 import { join, normalize } from 'node:path';
 import { forward } from './forward';
 import { metadataText, type Metadata } from './metadata';
-import { metadataAddress, routerAddress } from './network';
+import { metadataAddress, repositoryPort, routerAddress } from './network';
 
 /**
  * What the machines and the operator's programs reach in the gateway's network namespace: the local cloud's API at the
@@ -21,9 +21,8 @@ export interface GatewayOptions {
   repository: string | null;
 }
 
-/** Where machines reach the package cache (an HTTP proxy) and the stack's own package repository. */
-export const packageCachePort = 3142;
-export const repositoryPort = 8180;
+/** Where machines reach the package cache, an HTTP proxy; the image's apt is told so. */
+const packageCachePort = 3142;
 
 async function answerMetadata(
   run: string,

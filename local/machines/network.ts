@@ -6,6 +6,10 @@ import { run } from './run';
 /** The router that every machine has before it, at the address that the service gives its own. */
 export const routerAddress = '172.31.1.1';
 export const metadataAddress = '169.254.169.254';
+/** Port of the stack's own package repository, on the router. */
+export const repositoryPort = 8180;
+/** Where machines find it; apt goes there without the package cache. */
+export const packageRepositoryUri = `http://${routerAddress}:${repositoryPort}`;
 /** Where the operator's programs come from, as machines see them. */
 export const operatorAddress = '198.51.100.1';
 const operatorAddress6 = '2001:db8:ffff:ffff::1';

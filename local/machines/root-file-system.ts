@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder } from '../command/paths';
 
@@ -65,7 +65,9 @@ export async function rootFileSystem(image: string, say: (line: string) => void)
   say(`Making the root file system of ${image} (once, about a minute)`);
   const started = Date.now();
   mkdirSync(folder, { recursive: true });
-  const making = join(folder, `making-${randomBytes(4).toString('hex')}`);
+  removeHalfMade(folder);
+  const making = join(folder, `making-${process.pid}-${randomBytes(4).toString('hex')}`);
+  const progress = setInterval(() => say(`  ${seconds(started)} s`), 15_000);
   try {
     await debootstrap(release, making);
     // Two checkouts may make the same at once; the first is kept.
@@ -74,10 +76,23 @@ export async function rootFileSystem(image: string, say: (line: string) => void)
   } catch (error) {
     if (!existsSync(root)) throw error;
   } finally {
+    clearInterval(progress);
     rmSync(making, { recursive: true, force: true });
   }
-  say(`  made in ${Math.round((Date.now() - started) / 1000)} s`);
+  say(`  made in ${seconds(started)} s`);
   return root;
+}
+
+const seconds = (since: number): number => Math.round((Date.now() - since) / 1000);
+
+/** What was left by a process that is gone. */
+function removeHalfMade(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const maker = /^making-(\d+)-/.exec(name)?.[1];
+    if (maker !== undefined && !existsSync(`/proc/${maker}`)) {
+      rmSync(join(folder, name), { recursive: true, force: true });
+    }
+  }
 }
 
 async function debootstrap(release: string, target: string): Promise<void> {

@@ -106,13 +106,17 @@ export class BootedCloud {
     this.place = placeOf(folder);
   }
 
-  static async start(folder: string): Promise<BootedCloud> {
+  static async start(folder: string, options: string[] = []): Promise<BootedCloud> {
     const main = join(projectRoot, 'local/api/main.ts');
     const endpointFile = join(folder, 'endpoint.json');
     rmSync(endpointFile, { force: true });
-    const child = spawn(process.execPath, ['--import', 'tsx', main, '--state', folder, '--machines'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(
+      process.execPath,
+      ['--import', 'tsx', main, '--state', folder, '--machines', ...options],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (text: Buffer) => (output += text.toString()));
@@ -239,5 +243,29 @@ export class Ssh {
       `root@${address}`,
       command,
     ]);
+  }
+}
+
+const opened: { folder: string; clouds: BootedCloud[] }[] = [];
+
+/** A folder for a local cloud; whatever a test does with it, `removeCheckouts` takes it away. */
+export function checkout(): { folder: string; start: (options?: string[]) => Promise<BootedCloud> } {
+  const folder = scratchFolder();
+  const entry = { folder, clouds: [] as BootedCloud[] };
+  opened.push(entry);
+  const start = async (options: string[] = []) => {
+    const cloud = await BootedCloud.start(folder, options);
+    entry.clouds.push(cloud);
+    return cloud;
+  };
+  return { folder, start };
+}
+
+/** Takes every checkout down, also one whose cloud was killed. */
+export async function removeCheckouts(): Promise<void> {
+  for (const { folder, clouds } of opened.splice(0)) {
+    for (const cloud of clouds) await cloud.end('SIGTERM');
+    if (leftovers(placeOf(folder)).length > 0) await (await BootedCloud.start(folder)).end('SIGTERM');
+    rmSync(folder, { recursive: true, force: true });
   }
 }

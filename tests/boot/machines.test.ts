@@ -6,6 +6,7 @@ import { prepareEngine, pulumi, type Engine } from '../../local/command/engine';
 import { localPaths } from '../../local/command/paths';
 import { firstProcess, progressOf } from '../../local/machines/inside';
 import { machineNamespace, placeOf, type Place } from '../../local/machines/place';
+import { rootFileSystem } from '../../local/machines/root-file-system';
 import { act, booted, call, inside, leftovers, outside, scratchFolder, Ssh, until } from './booted-cloud';
 import type { Api, Server } from './booted-cloud';
 
@@ -30,6 +31,7 @@ const api: Api = (method, path, body) => call(cloud.url, cloud.token, method, pa
 const idOf = (index: number): number => Number(hosts[index]!.id);
 
 beforeAll(async () => {
+  await rootFileSystem('debian-13', () => undefined);
   cloud = await ensureCloud(paths.cloud, { boot: true });
   engine = await prepareEngine(paths, cloud, () => undefined, place.gateway);
   for (const args of [
@@ -45,7 +47,7 @@ beforeAll(async () => {
   const outputs = JSON.parse(output.stdout) as { booted: Host[]; deployKeyPrivate: string };
   hosts = outputs.booted;
   ssh = new Ssh(place, folder, outputs.deployKeyPrivate);
-}, 240_000);
+}, 600_000);
 
 afterAll(async () => {
   await stopCloud(paths.cloud);
