@@ -70,13 +70,18 @@ end
 
 -- Writes past Prosody's rights check and this module's own.
 local function write(room, bare, affiliation)
-	own_write = bare;
+	own_write = { room = room, jid = bare, affiliation = affiliation };
 	local ok, done, kind, condition = pcall(room.set_affiliation, room, true, bare, affiliation);
 	own_write = nil;
 	if not ok then error(done, 0); end
 	if not done then
 		module:log("error", "%s could not be made %s in %s: %s %s", bare, affiliation, room.jid, kind, condition);
 	end
+end
+
+local function is_own_write(event)
+	return own_write and own_write.room == event.room and own_write.jid == event.jid
+		and own_write.affiliation == event.affiliation;
 end
 
 local function lower(room, bare)
@@ -153,7 +158,7 @@ end
 -- Returning true ends the event: what hands on rights with a grant must not see a refused one.
 module:hook("muc-pre-set-affiliation", function (event)
 	local room, bare, actor, affiliation = event.room, event.jid, event.actor, event.affiliation;
-	if own_write == bare or is_health_check(room) or admins:contains(bare) then return; end
+	if is_own_write(event) or is_health_check(room) or admins:contains(bare) then return; end
 	local by_token = moderates_by_token(room, bare);
 	local refused;
 	if is_owner_or_admin(affiliation) then

@@ -211,6 +211,12 @@ export class Lab {
     await this.startFocus(this.circumstances.autoOwner ?? false);
   }
 
+  /** Prosody reads its configuration anew and opens its logs again. */
+  async reload(): Promise<void> {
+    this.process?.kill('SIGHUP');
+    await this.logged('Reloading configuration');
+  }
+
   /** Everything that Prosody logged, at level debug. */
   log(): string {
     return this.role.exists('/prosody.log') ? this.role.read('/prosody.log') : '';

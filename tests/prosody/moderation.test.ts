@@ -171,6 +171,8 @@ onBoth('who moderates', {}, (place) => {
     const [intruder, second] = [await lab.pupil(room), await lab.teacher(room)];
     expect((await intruder.join(room, 'teacher')).error).toBe('conflict');
     expect((await second.join(room, 'pupil')).error).toBe('conflict');
+    // Nothing was stored for somebody who did not get in.
+    expect(await second.configure(room)).toBe('forbidden');
     await teacher.settled();
     await pupil.settled();
     for (const client of [teacher, pupil]) {

@@ -210,11 +210,14 @@ onBoth('tokens', { hostModule: 'token_verdicts' }, (place) => {
     expect(await outcome(lab, room, signed({})(room), 'websocket')).toBe(pupil);
   });
 
-  it('a refused join is logged without the token', async () => {
+  it('a refused join is logged without the token, also after a reload', async () => {
     const { lab } = place;
-    const room = lab.room();
-    await outcome(lab, room, signed({ room: 'elsewhere' })(room), 'websocket');
-    await lab.logged(`Token [token] not allowed to join: ${room}`);
+    for (const prepare of [() => Promise.resolve(), () => lab.reload()]) {
+      await prepare();
+      const room = lab.room();
+      await outcome(lab, room, signed({ room: 'elsewhere' })(room), 'websocket');
+      await lab.logged(`Token [token] not allowed to join: ${room}`);
+    }
   });
 
   it('who somebody is comes from the token, whatever the client says', async () => {
