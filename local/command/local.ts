@@ -6,7 +6,7 @@ import { bootsMachines, openLogs, openShell, runOutside } from './hosts';
 import { machineMode } from './machines';
 import { localPaths } from './paths';
 import { prepareSchool, settingsFile, stack } from './school';
-import { readStatus, statusText } from './status';
+import { readHosts, readStatus, statusText } from './status';
 
 const help = `usage: npm run local -- [COMMAND]
 
@@ -54,7 +54,9 @@ async function up(args: string[]): Promise<number> {
   say('Preparing the local cloud and the engine');
   const { engine, cloud } = await prepare(machines);
   say(`Pulumi CLI ${engine.cli.version} (${engine.cli.kind}, from ${engine.cli.from})\n`);
+  const stopTelling = (await bootsMachines(cloud)) ? tellProgress(cloud) : () => undefined;
   const { code } = await pulumi(engine, ['up', '--yes', '--stack', stack], { show: true });
+  stopTelling();
   if (code !== 0) {
     say('\nNothing is lost: put right what the message names and run the same command again.');
     return code;
@@ -70,6 +72,20 @@ JWT secret: in the stack's state, encrypted; eval "$(npm run -s local -- env)"; 
 Next: npm run local -- preview | status | env | down; the settings are in Pulumi.${stack}.yaml
 `);
   return 0;
+}
+
+/** Says how far the hosts are, whenever that has changed; answers what ends it. */
+function tellProgress(cloud: CloudEndpoint): () => void {
+  let told = '';
+  const tell = async () => {
+    const hosts = await readHosts(cloud, paths.cloud);
+    const text = hosts.map(({ name, state }) => `${name} ${state}`).join(', ');
+    if (text !== '' && text !== told) say(`Hosts: ${text}`);
+    told = text;
+  };
+  // A host that goes off in this very moment is told the next time.
+  const timer = setInterval(() => void tell().catch(() => undefined), 5000);
+  return () => clearInterval(timer);
 }
 
 /** Resources that the last update created, changed, replaced or deleted. */

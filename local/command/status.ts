@@ -32,7 +32,6 @@ interface Server {
 }
 
 export async function readStatus(engine: Engine, cloud: CloudEndpoint, cloudFolder: string): Promise<Status> {
-  const boots = await bootsMachines(cloud);
   const outputs = await pulumi(engine, ['stack', 'output', '--json', '--stack', stack]);
   const { shards } = (outputs.code === 0 ? JSON.parse(outputs.stdout) : {}) as {
     shards?: { domain: string }[];
@@ -40,18 +39,24 @@ export async function readStatus(engine: Engine, cloud: CloudEndpoint, cloudFold
   return {
     stack,
     domain: shards?.[0]?.domain ?? null,
-    simulated: simulated(engine, boots),
-    hosts: await Promise.all(
-      (await servers(cloud)).map(async (server) => ({
-        name: server.name,
-        role: server.labels['role'] as HostStatus['role'],
-        publicAddress: server.public_net.ipv4?.ip ?? '',
-        privateAddress: server.private_net[0]?.ip ?? '',
-        state:
-          boots && server.status === 'running' ? await hostProgress(cloudFolder, server.id) : server.status,
-      })),
-    ),
+    simulated: simulated(engine, await bootsMachines(cloud)),
+    hosts: await readHosts(cloud, cloudFolder),
   };
+}
+
+/** The hosts of the stack, and how far each is. */
+export async function readHosts(cloud: CloudEndpoint, cloudFolder: string): Promise<HostStatus[]> {
+  const boots = await bootsMachines(cloud);
+  return Promise.all(
+    (await servers(cloud)).map(async (server) => ({
+      name: server.name,
+      role: server.labels['role'] as HostStatus['role'],
+      publicAddress: server.public_net.ipv4?.ip ?? '',
+      privateAddress: server.private_net[0]?.ip ?? '',
+      state:
+        boots && server.status === 'running' ? await hostProgress(cloudFolder, server.id) : server.status,
+    })),
+  );
 }
 
 async function servers(cloud: CloudEndpoint): Promise<Server[]> {
