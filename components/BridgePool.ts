@@ -47,7 +47,7 @@ export class BridgePool extends pulumi.ComponentResource {
           secrets: { 'xmpp-jvb-password': jitsiHost.bridgePassword },
           protect: false,
           replaceOnServerType: true,
-          convergeAfter: () => [rolePlan],
+          convergeAfter: [rolePlan],
         },
         parent,
       );

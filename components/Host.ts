@@ -47,8 +47,8 @@ export interface HostArgs {
   replaceOnServerType?: boolean;
   /** Must be there before the server. */
   serverAfter?: pulumi.Input<pulumi.Resource[]>;
-  /** Must have run before the host is converged, e.g. what puts a powered-off server on again. */
-  convergeAfter?: (server: hcloud.Server) => pulumi.Resource[];
+  /** Must have run before the host is converged. */
+  convergeAfter?: pulumi.Resource[];
 }
 
 /** A host whose server runs an older boot than the program would make. */
@@ -156,6 +156,7 @@ export class Host extends pulumi.ComponentResource {
       booted === generation ? undefined : { host: name, bootedWith: booted, current: generation },
     );
 
+    const powerOn = this.#powerOn(name);
     const secrets = pulumi.secret(
       pulumi.jsonStringify({
         ...args.secrets,
@@ -176,7 +177,7 @@ export class Host extends pulumi.ComponentResource {
         },
         { ...parent, dependsOn: after },
       );
-    const after = args.convergeAfter?.(this.server) ?? [];
+    const after = [powerOn, ...(args.convergeAfter ?? [])];
     this.converge =
       args.planFrom === undefined
         ? run('converge', planText(plan), 'platform-apply', [
@@ -196,5 +197,30 @@ export class Host extends pulumi.ComponentResource {
       privateAddress: this.privateAddress,
     };
     this.registerOutputs({ publicAddress: this.publicAddress, privateAddress: this.privateAddress });
+  }
+
+  /**
+   * Sees to it that the server runs, at every change of it: a changed type leaves it off, and so does a creation that
+   * failed half-way, and nothing of the provider's puts it on. A resource and not a hook, since what was interrupted
+   * is then done at the next up.
+   */
+  #powerOn(name: string): command.local.Command {
+    const token = new pulumi.Config('hcloud').getSecret('token');
+    return new command.local.Command(
+      `${name}-power-on`,
+      {
+        // Run by Node itself: a shell is not the same on every machine that runs this program.
+        interpreter: ['node'],
+        create: 'operations/power-on.mjs',
+        environment: {
+          SERVER_ID: this.server.id,
+          SERVER_TYPE: this.server.serverType,
+          ...(token && { HCLOUD_TOKEN: token }),
+        },
+        logging: 'stderr',
+        addPreviousOutputInEnv: false,
+      },
+      { parent: this },
+    );
   }
 }

@@ -114,7 +114,6 @@ export class JitsiHost extends pulumi.ComponentResource {
         addresses,
         protect,
         serverAfter: [...records.records, ...reverseNames],
-        convergeAfter: (server) => [this.#powerOn(name, server)],
       },
       parent,
     );
@@ -170,27 +169,6 @@ export class JitsiHost extends pulumi.ComponentResource {
         triggers: [host.server.id],
       },
       { parent: host, dependsOn: [host.converge, ...after] },
-    );
-  }
-
-  /** A changed server type leaves the server off, and nothing of the provider's puts it on again. */
-  #powerOn(name: string, server: hcloud.Server): command.local.Command {
-    const token = new pulumi.Config('hcloud').getSecret('token');
-    return new command.local.Command(
-      `${name}-power-on`,
-      {
-        // Run by Node itself: a shell is not the same on every machine that runs this program.
-        interpreter: ['node'],
-        create: 'operations/power-on.mjs',
-        environment: {
-          SERVER_ID: server.id,
-          SERVER_TYPE: server.serverType,
-          ...(token && { HCLOUD_TOKEN: token }),
-        },
-        logging: 'stderr',
-        addPreviousOutputInEnv: false,
-      },
-      { parent: this },
     );
   }
 }

@@ -101,7 +101,7 @@ export class RecorderPool extends pulumi.ComponentResource {
           protect: false,
           replaceOnServerType: true,
           serverAfter: (order.get(recorder) ?? []).map((before) => converged.get(before)!),
-          convergeAfter: () => [rolePlan],
+          convergeAfter: [rolePlan],
         },
         parent,
       );

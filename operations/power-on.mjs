@@ -1,10 +1,12 @@
-// Puts a Hetzner server on and waits until it runs. Part of `pulumi up`: a changed server type leaves it off.
+// Puts a Hetzner server on and waits until it runs. Part of `pulumi up`: a changed server type leaves it off, and a
+// creation that failed half-way leaves it as it was.
 //
 // Environment: SERVER_ID; HCLOUD_TOKEN; HCLOUD_ENDPOINT (default: the service's own).
 // Does nothing when the server runs already. Fails after five minutes.
 
 const { SERVER_ID, HCLOUD_TOKEN, HCLOUD_ENDPOINT = 'https://api.hetzner.cloud/v1' } = process.env;
-const deadline = Date.now() + 5 * 60_000;
+const started = Date.now();
+const deadline = started + 5 * 60_000;
 
 if (process.argv.includes('--help') || !SERVER_ID || !HCLOUD_TOKEN) {
   console.error('usage: SERVER_ID=42 HCLOUD_TOKEN=… node operations/power-on.mjs');
@@ -29,7 +31,9 @@ for (;;) {
     const { ok, code, message, body } = await call('GET', `servers/${SERVER_ID}`);
     if (!ok && !passing.has(code)) throw Object.assign(new Error(`${code}: ${message}`), { final: true });
     if (body.server?.status === 'running') break;
-    if (body.server?.status === 'off') {
+    // `initializing`, `starting` and the like pass by themselves, unless what began them has failed.
+    const stuck = body.server?.status !== 'off' && Date.now() - started > 15_000;
+    if (body.server?.status === 'off' || stuck) {
       const on = await call('POST', `servers/${SERVER_ID}/actions/poweron`);
       if (!on.ok && !passing.has(on.code)) {
         throw Object.assign(new Error(`${on.code}: ${on.message}`), { final: true });

@@ -119,7 +119,7 @@ test('recorders 3 → 5 creates two and touches no other host', async () => {
   school.set({ recorderCount: 5 });
   const steps = stepList(await school.plan());
   const perRecorder = (name: string): string[] =>
-    [name, name, `${name}-converge`, `${name}-drain`].map((one) => `create ${one}`);
+    [name, name, `${name}-power-on`, `${name}-converge`, `${name}-drain`].map((one) => `create ${one}`);
   expect([...steps].sort()).toEqual(
     [...perRecorder('recorder-4'), ...perRecorder('recorder-5'), 'update recorders-roster'].sort(),
   );

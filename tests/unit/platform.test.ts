@@ -23,7 +23,7 @@ describe('the school of the example', () => {
   test('declares exactly these resources', () => {
     expect(count(school.resources)).toMatchInlineSnapshot(`
       {
-        "command:local:Command": 1,
+        "command:local:Command": 4,
         "command:remote:Command": 10,
         "hcloud:index/firewall:Firewall": 4,
         "hcloud:index/network:Network": 1,
@@ -62,6 +62,7 @@ describe('the school of the example', () => {
         "recorder-2 Server",
         "recorder-2-converge Command",
         "recorder-2-drain Command",
+        "recorder-2-power-on Command",
       ]
     `);
     expect(own.length).toBeLessThanOrEqual(5);
@@ -136,6 +137,7 @@ describe('the school of the example', () => {
       environment: { SERVER_TYPE: 'cpx32' },
     });
     expect(named(school, 'jitsi-1-secrets').dependsOn).toContain('jitsi-1-power-on');
+    expect(named(school, 'recorder-1-converge').dependsOn).toContain('recorder-1-power-on');
     expect(named(school, 'jitsi-1-converge').dependsOn).toContain('jitsi-1-secrets');
   });
 
