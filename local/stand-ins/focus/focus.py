@@ -19,6 +19,7 @@ import logging
 import ssl
 import sys
 
+import slixmpp
 from slixmpp import ClientXMPP
 from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.xmlstream import ET
@@ -65,7 +66,12 @@ class Focus(ClientXMPP):
         self.register_handler(Callback("presence", StanzaPath("presence"), self.presence))
 
     def open(self):
-        self.connect((self.options.host, self.options.port))
+        place = (self.options.host, self.options.port)
+        # 1.8 takes a pair, later ones two arguments.
+        if slixmpp.__version_info__ < (1, 9):
+            self.connect(place)
+        else:
+            self.connect(*place)
 
     async def started(self, _):
         self.conferences.clear()
@@ -221,7 +227,7 @@ def main():
     if options.rest_port:
         focus.loop.run_until_complete(asyncio.start_server(focus.health, "127.0.0.1", options.rest_port))
     focus.open()
-    focus.process(forever=True)
+    focus.loop.run_forever()
 
 
 if __name__ == "__main__":
