@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import * as pulumi from '@pulumi/pulumi';
 import { checkConfig, problemsText } from './check';
 import { isSecret, keys, type ConfigValues, type KeyName, type SecretName } from './keys';
@@ -6,10 +7,18 @@ import { isSecret, keys, type ConfigValues, type KeyName, type SecretName } from
 export type PlatformConfig = Omit<ConfigValues, SecretName> &
   Partial<Record<SecretName, pulumi.Output<string>>>;
 
+/** What people get to see is its message: the engine hides the stack of a RunError. */
+class ConfigError extends pulumi.RunError {
+  /** The SDK inspects an error with all that hangs on it, its whole runtime, which takes half a minute. */
+  [inspect.custom](): string {
+    return this.message;
+  }
+}
+
 /**
  * Reads the stack's configuration and checks all of it before any resource is declared.
  *
- * @throws pulumi.RunError naming every problem: key, value given (never a secret's), what is expected, an example.
+ * @throws ConfigError naming every problem: key, value given (never a secret's), what is expected, an example.
  */
 export function readConfig(): PlatformConfig {
   const prefix = `${pulumi.getProject()}:`;
@@ -24,7 +33,7 @@ export function readConfig(): PlatformConfig {
     secretKeys: secretConfigKeys(prefix),
     cloudEndpoint: new pulumi.Config('hcloud').get('endpoint') ?? process.env['HCLOUD_ENDPOINT'],
   });
-  if ('problems' in result) throw new pulumi.RunError(problemsText(result.problems, stack));
+  if ('problems' in result) throw new ConfigError(problemsText(result.problems, stack));
 
   return Object.fromEntries(
     (Object.keys(keys) as KeyName[]).map((name) => {
