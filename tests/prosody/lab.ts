@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, utimesSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,10 +8,11 @@ import { jitsiHostPlan } from '../../cloud-init/roles';
 import { freePort } from '../host/prosody-host';
 import { RenderedRole } from '../host/rendered-role';
 import { jitsiValues } from '../host/role-values';
-import { Client, post, type Kind, type Login, type Presence } from './client';
+import { Client, type Presence } from './client';
 import { runProsody, type Prosody } from './prosodies';
 import { CONFERENCE, DOMAIN, FOCUS_PASSWORD, PREVIOUS_SECRET, RECORDER_PASSWORD, SECRET } from './school';
 import { claims, token, type Claims } from './tokens';
+import { post, type Kind, type Login } from './wires';
 
 const STAND_INS = join(__dirname, '..', '..', 'local', 'stand-ins');
 const config = `/etc/prosody/conf.avail/${DOMAIN}.cfg.lua`;
@@ -61,7 +62,7 @@ function certificate(): { key: string; certificate: string } {
       { encoding: 'utf8' },
     );
     if (made.status !== 0) throw new Error(made.stderr);
-    const read = (name: string) => spawnSync('cat', [join(folder, name)], { encoding: 'utf8' }).stdout;
+    const read = (name: string) => readFileSync(join(folder, name), 'utf8');
     return { key: read('key'), certificate: read('crt') };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -237,7 +238,7 @@ export class Lab {
     this.role.write(`${path}.new`, value);
     const at = Date.now() / 1000 - writtenHoursAgo * 3600;
     utimesSync(this.role.path(`${path}.new`), at, at);
-    spawnSync('mv', [this.role.path(`${path}.new`), this.role.path(path)]);
+    renameSync(this.role.path(`${path}.new`), this.role.path(path));
   }
 
   /** A room's address that no other test has. */

@@ -35,6 +35,13 @@ export function prosodies(): Prosody[] {
     if (versionIn('/').startsWith(`${release}.`)) return ownPackages(release);
     if (process.getuid?.() !== 0)
       return { release, missing: `Prosody ${release} needs root, to unpack Debian's ${suite}` };
+    // Where the machine is itself a container it may be barred.
+    if (spawnSync('unshare', ['--mount', 'true']).status !== 0) {
+      return {
+        release,
+        missing: `Prosody ${release} needs mounts of its own, which this machine does not give`,
+      };
+    }
     try {
       return { release, root: extractedRoot(release, suite) };
     } catch (error) {
@@ -69,7 +76,12 @@ function extractedRoot(release: string, suite: string): string {
     encoding: 'utf8',
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  if (done.status === 0) renameSync(fresh, root);
+  try {
+    if (done.status === 0) renameSync(fresh, root);
+  } catch (error) {
+    // Another checkout may have been first.
+    if (!existsSync(root)) throw error;
+  }
   rmSync(fresh, { recursive: true, force: true });
   if (done.status !== 0)
     throw new Error((done.stderr || String(done.error)).trim().split('\n').slice(-3).join('; '));

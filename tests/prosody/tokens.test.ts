@@ -1,10 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { Client, Refused, type Kind } from './client';
+import { Client, Refused } from './client';
 import { onBoth } from './both';
 import type { Lab } from './lab';
 import { CONFERENCE, DOMAIN, SECRET } from './school';
 import { claims, hs256, mutated, now, seeded, token, type Claims } from './tokens';
+import type { Kind } from './wires';
 
 /** How far a token gets somebody: the refusal with its step and error, or the standing in the room. */
 async function outcome(lab: Lab, room: string, text: string | undefined, kind: Kind): Promise<string> {

@@ -75,8 +75,10 @@ class Focus(ClientXMPP):
 
     async def started(self, _):
         self.conferences.clear()
-        self.logged_in = True
         self.send_presence()
+        # Answered after the presence was taken: from then on focus is reached.
+        await self.get_roster(timeout=10)
+        self.logged_in = True
         log.info("logged in as %s", self.boundjid.bare)
         print("ready", flush=True)
 
