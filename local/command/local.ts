@@ -1,11 +1,12 @@
 import { existsSync, rmSync } from 'node:fs';
 import { placeOf } from '../machines/place';
+import { standInRepository } from '../stand-ins/build';
 import { ensureCloud, runCloud, runningCloud, stopCloud, type CloudEndpoint } from './cloud';
 import { prepareEngine, pulumi, releaseStaleLock, type Engine } from './engine';
 import { bootsMachines, openLogs, openShell, runOutside } from './hosts';
 import { machineMode } from './machines';
 import { localPaths } from './paths';
-import { prepareSchool, settingsFile, stack } from './school';
+import { namesRepository, prepareSchool, settingsFile, stack } from './school';
 import { readHosts, readStatus, statusText } from './status';
 
 const help = `usage: npm run local -- [COMMAND]
@@ -34,18 +35,20 @@ const paths = localPaths();
 /** Progress goes to standard error, so that what is asked for can be piped. */
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
-/** Folder of a signed apt repository of what hosts cannot get elsewhere. */
-const packageRepository: string | undefined = undefined;
+/** Folder of stand-ins for Jitsi's packages, unless the settings name a repository that has them. */
+const packageRepository = async (): Promise<string | undefined> =>
+  namesRepository() ? undefined : (await standInRepository(say)).folder;
 
-const ensure = async (machines?: boolean): Promise<CloudEndpoint> =>
-  ensureCloud(paths.cloud, await machineMode(paths.cloud, machines, packageRepository, say));
+const ensure = async (): Promise<CloudEndpoint> =>
+  ensureCloud(paths.cloud, await machineMode(paths.cloud, undefined, packageRepository, say));
 
 async function prepare(machines?: boolean): Promise<{ engine: Engine; cloud: CloudEndpoint }> {
-  const cloud = await ensure(machines);
+  const mode = await machineMode(paths.cloud, machines, packageRepository, say);
+  const cloud = await ensureCloud(paths.cloud, mode);
   const namespace = (await bootsMachines(cloud)) ? placeOf(paths.cloud).gateway : undefined;
   const engine = await prepareEngine(paths, cloud, say, namespace);
   await releaseStaleLock(engine, paths, stack);
-  await prepareSchool(engine, cloud);
+  await prepareSchool(engine, cloud, mode.packages);
   return { engine, cloud };
 }
 

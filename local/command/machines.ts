@@ -7,7 +7,7 @@ import { rootFileSystem } from '../machines/root-file-system';
 export interface MachineMode {
   /** Whether servers boot. */
   boot: boolean;
-  /** Folder of a signed apt repository that they reach at `packageRepositoryUri`. */
+  /** Folder of a signed apt repository, with its `key.asc`, that they reach at `packageRepositoryUri`. */
   packages?: string | undefined;
 }
 
@@ -15,17 +15,17 @@ export interface MachineMode {
 const usualImage = 'debian-13';
 
 /**
- * Decides whether servers boot: as they did before when there is a cloud already, else as asked for, else when this
- * machine can. Says so when they do not. Makes what booting takes, with progress.
+ * Decides whether servers boot: as they did before when there is a cloud already, else as asked for, if this machine
+ * can. Says so when they do not. Makes what booting takes, with progress.
  *
  * @param folder the local cloud's
- * @param wanted undefined: when it can be
- * @param packages of the packages that cannot be had elsewhere; undefined when there is none
+ * @param wanted undefined: no
+ * @param packages makes the repository of what hosts cannot get elsewhere, when they are to boot: its folder
  */
 export async function machineMode(
   folder: string,
   wanted: boolean | undefined,
-  packages: string | undefined,
+  packages: () => Promise<string | undefined>,
   say: (line: string) => void,
 ): Promise<MachineMode> {
   const file = join(folder, 'machines.json');
@@ -36,10 +36,13 @@ export async function machineMode(
     }
     return mode;
   }
-  const obstacle = wanted === false ? 'as asked for' : whyNot(folder, wanted, packages, say);
+  const obstacle = whyNot(folder, wanted, say);
   if (obstacle !== undefined) say(`Hosts are declared, not booted: ${obstacle}`);
-  const mode: MachineMode = { boot: obstacle === undefined, packages };
-  if (mode.boot) await rootFileSystem(usualImage, say);
+  const mode: MachineMode = { boot: obstacle === undefined };
+  if (mode.boot) {
+    await rootFileSystem(usualImage, say);
+    mode.packages = await packages();
+  }
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(file, JSON.stringify(mode));
   return mode;
@@ -48,11 +51,9 @@ export async function machineMode(
 function whyNot(
   folder: string,
   wanted: boolean | undefined,
-  packages: string | undefined,
   say: (line: string) => void,
 ): string | undefined {
-  if (wanted === undefined && packages === undefined) {
-    return "Jitsi's packages cannot be had here (--machines boots them all the same)";
-  }
+  if (wanted === undefined) return '--machines boots them, on Linux and as root';
+  if (!wanted) return 'as asked for';
   return whyNoMachines(join(folder, 'machines'), say);
 }

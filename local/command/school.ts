@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, existsSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { packageRepositoryUri } from '../machines/network';
 import type { CloudEndpoint } from './cloud';
 import { pulumi, type Engine } from './engine';
 import { projectRoot } from './paths';
@@ -12,8 +13,22 @@ const exampleFile = join(projectRoot, 'local', 'example.yaml');
 /** A school brings its zone along; the stack makes records in it, never the zone itself. */
 const zone = 'school.example';
 
-/** Makes what a school has before its first `up`: a stack with settings and store keys, and its DNS zone. */
-export async function prepareSchool(engine: Engine, cloud: CloudEndpoint): Promise<void> {
+const settings = (): string => (existsSync(settingsFile) ? readFileSync(settingsFile, 'utf8') : '');
+
+/** Whether the settings name a repository of Jitsi's packages that is not this machine's own. */
+export const namesRepository = (): boolean =>
+  /^ *lesson-platform:jitsiRepository: /m.test(settings()) && !settings().includes(packageRepositoryUri);
+
+/**
+ * Makes what a school has before its first `up`: a stack with settings and store keys, and its DNS zone.
+ *
+ * @param packages folder of the repository that hosts reach at `packageRepositoryUri`, for the settings to name
+ */
+export async function prepareSchool(
+  engine: Engine,
+  cloud: CloudEndpoint,
+  packages: string | undefined,
+): Promise<void> {
   const fresh = !existsSync(settingsFile);
   if (fresh) copyFileSync(exampleFile, settingsFile);
   const selected = await pulumi(engine, ['stack', 'select', '--create', stack]);
@@ -26,7 +41,24 @@ export async function prepareSchool(engine: Engine, cloud: CloudEndpoint): Promi
       if (set.code !== 0) throw new Error(`${key} could not be set:\n${set.stderr}`);
     }
   }
+  if (packages !== undefined) await nameRepository(engine, readFileSync(join(packages, 'key.asc'), 'utf8'));
   await ensureZone(cloud);
+}
+
+/** Points the school's hosts at this machine's repository; its empty suite leaves them Debian's own Prosody. */
+async function nameRepository(engine: Engine, key: string): Promise<void> {
+  // The settings hold the key indented, line by line.
+  const lines = key.split('\n').filter((line) => line !== '');
+  if (lines.every((line) => settings().includes(line))) return;
+  const values = {
+    jitsiRepository: `${packageRepositoryUri} stable/`,
+    jitsiRepositoryKey: key,
+    prosodyRepository: `${packageRepositoryUri} prosody/`,
+    prosodyRepositoryKey: key,
+  };
+  const given = Object.entries(values).flatMap(([name, value]) => ['--plaintext', `${name}=${value}`]);
+  const set = await pulumi(engine, ['config', 'set-all', '--stack', stack, ...given]);
+  if (set.code !== 0) throw new Error(`The package repository could not be named:\n${set.stderr}`);
 }
 
 async function ensureZone(cloud: CloudEndpoint): Promise<void> {

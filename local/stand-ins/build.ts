@@ -114,7 +114,10 @@ function filesBelow(folder: string): string[] {
 function digestOfSources(raise: number): string {
   const digest = createHash('sha256').update(`${epoch} ${raise}\n`);
   for (const file of filesBelow(__dirname)) {
-    digest.update(`${relative(__dirname, file)}\0`).update(readFileSync(file)).update('\0');
+    digest
+      .update(`${relative(__dirname, file)}\0`)
+      .update(readFileSync(file))
+      .update('\0');
   }
   return digest.digest('hex').slice(0, 16);
 }
@@ -175,7 +178,9 @@ function stage(name: string, tree: string, raise: number): void {
   }
   const sums = files
     .filter((file) => !relative(tree, file).startsWith('DEBIAN'))
-    .map((file) => `${createHash('md5').update(readFileSync(file)).digest('hex')}  ${relative(tree, file)}\n`);
+    .map(
+      (file) => `${createHash('md5').update(readFileSync(file)).digest('hex')}  ${relative(tree, file)}\n`,
+    );
   writeFileSync(join(tree, 'DEBIAN', 'md5sums'), sums.join(''), { mode: 0o644 });
   for (const [target, source] of Object.entries(links[name] ?? {})) symlinkSync(source, join(tree, target));
   for (const entry of readdirSync(tree, { recursive: true, withFileTypes: true })) {

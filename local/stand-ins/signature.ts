@@ -4,7 +4,18 @@ import { run } from '../machines/run';
 
 /** gpg with a home of its own, whose only key is made when there is none and goes with the folder. */
 const gpg = (home: string, ...args: string[]): Promise<string> =>
-  run(['gpg', '--homedir', home, '--batch', '--quiet', '--pinentry-mode', 'loopback', '--passphrase', '', ...args]);
+  run([
+    'gpg',
+    '--homedir',
+    home,
+    '--batch',
+    '--quiet',
+    '--pinentry-mode',
+    'loopback',
+    '--passphrase',
+    '',
+    ...args,
+  ]);
 
 const owner = 'Stand-in packages of this machine';
 
