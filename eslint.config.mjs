@@ -8,7 +8,17 @@ const nodeGlobals = Object.fromEntries(
 );
 
 export default tseslint.config(
-  { ignores: ['node_modules', '.local', '.cache', 'coverage', 'dist', 'cloud-init/*/etc', 'local/stand-ins/packages/*/usr'] },
+  {
+    ignores: [
+      'node_modules',
+      '.local',
+      '.cache',
+      'coverage',
+      'dist',
+      'cloud-init/*/etc',
+      'local/stand-ins/packages/*/usr',
+    ],
+  },
   eslint.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {
