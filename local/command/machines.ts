@@ -14,6 +14,14 @@ export interface MachineMode {
 /** Image of the hosts in `local/example.yaml`, the one to prepare. */
 const usualImage = 'debian-13';
 
+function modeOf(folder: string): MachineMode | undefined {
+  const file = join(folder, 'machines.json');
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as MachineMode) : undefined;
+}
+
+/** Whether hosts of a local cloud get stand-ins for packages that cannot be had elsewhere. */
+export const bringsPackages = (folder: string): boolean => modeOf(folder)?.packages !== undefined;
+
 /**
  * Decides whether servers boot: as they did before when there is a cloud already, else as asked for, if this machine
  * can. Says so when they do not. Makes what booting takes, with progress.
@@ -28,13 +36,14 @@ export async function machineMode(
   packages: () => Promise<string | undefined>,
   say: (line: string) => void,
 ): Promise<MachineMode> {
-  const file = join(folder, 'machines.json');
-  if (existsSync(join(folder, 'state.json')) && existsSync(file)) {
-    const mode = JSON.parse(readFileSync(file, 'utf8')) as MachineMode;
-    if (wanted !== undefined && wanted !== mode.boot) {
-      say(`Hosts ${mode.boot ? 'boot' : 'do not boot'} here since the first up; npm run local -- down first`);
+  const known = modeOf(folder);
+  if (known && existsSync(join(folder, 'state.json'))) {
+    if (wanted !== undefined && wanted !== known.boot) {
+      say(
+        `Hosts ${known.boot ? 'boot' : 'do not boot'} here since the first up; npm run local -- down first`,
+      );
     }
-    return mode;
+    return known;
   }
   const obstacle = whyNot(folder, wanted, say);
   if (obstacle !== undefined) say(`Hosts are declared, not booted: ${obstacle}`);
@@ -44,7 +53,7 @@ export async function machineMode(
     mode.packages = await packages();
   }
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  writeFileSync(file, JSON.stringify(mode));
+  writeFileSync(join(folder, 'machines.json'), JSON.stringify(mode));
   return mode;
 }
 

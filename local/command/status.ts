@@ -1,6 +1,7 @@
 import type { CloudEndpoint } from './cloud';
 import { pulumi, type Engine } from './engine';
 import { bootsMachines, hostProgress } from './hosts';
+import { bringsPackages } from './machines';
 import { stack } from './school';
 
 export interface HostStatus {
@@ -39,7 +40,7 @@ export async function readStatus(engine: Engine, cloud: CloudEndpoint, cloudFold
   return {
     stack,
     domain: shards?.[0]?.domain ?? null,
-    simulated: simulated(engine, await bootsMachines(cloud)),
+    simulated: simulated(engine, await bootsMachines(cloud), bringsPackages(cloudFolder)),
     hosts: await readHosts(cloud, cloudFolder),
   };
 }
@@ -83,7 +84,7 @@ async function servers(cloud: CloudEndpoint): Promise<Server[]> {
   );
 }
 
-function simulated(engine: Engine, boots: boolean): string[] {
+function simulated(engine: Engine, boots: boolean, standInPackages: boolean): string[] {
   const plugins = engine.plugins.filter((plugin) => plugin.kind === 'stand-in');
   return [
     'Hetzner Cloud API and Cloudflare API: served on this machine',
@@ -92,6 +93,7 @@ function simulated(engine: Engine, boots: boolean): string[] {
     boots
       ? 'hosts: containers with systemd on this machine, in networks of their own'
       : 'hosts: declared, not booted; remote commands are recorded, not run',
+    ...(standInPackages ? ["Jitsi's packages: stand-ins; lessons have signalling, and no media"] : []),
   ];
 }
 
