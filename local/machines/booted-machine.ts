@@ -82,13 +82,13 @@ export class BootedMachine {
     this.stopping = false;
     const child = this.boot(machine, disk);
     this.child = child;
-    for (let tries = 0; tries < 400; tries++) {
+    for (let tries = 0; tries < 1200; tries++) {
       if (exited(child)) throw new Error(`${machine.name} does not boot: ${this.lastWords()}`);
       // The container's own systemd beside nspawn and its child that sets up.
       if (processesIn(this.cgroup).length > 2) return;
       await sleep(25);
     }
-    throw new Error(`${machine.name} does not boot within 10 s: ${this.lastWords()}`);
+    throw new Error(`${machine.name} does not boot within 30 s: ${this.lastWords()}`);
   }
 
   private boot(machine: Machine, disk: Disk): ChildProcess {

@@ -40,7 +40,7 @@ export async function endCgroup(path: string): Promise<void> {
       removeTree(folder);
       return;
     } catch (error) {
-      if (tries === 200) throw new Error(`processes in ${folder} do not end`, { cause: error });
+      if (tries === 1200) throw new Error(`processes in ${folder} do not end`, { cause: error });
     }
     await sleep(25);
   }

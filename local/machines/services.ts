@@ -27,7 +27,7 @@ async function until(
   child: ChildProcess,
   isThere: () => boolean | Promise<boolean>,
 ): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
+  for (let tries = 0; tries < 1200; tries++) {
     if (await isThere()) return;
     if (child.exitCode !== null) break;
     await sleep(25);
