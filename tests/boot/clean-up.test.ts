@@ -19,12 +19,16 @@ afterEach(removeCheckouts, 60_000);
 
 test('Ctrl-C takes everything down, and the next start boots what ran', async () => {
   const { folder, start } = checkout();
+  const interfaces = () => readdirSync('/sys/class/net').sort();
+  const before = interfaces();
   const first = await start();
   const on = await first.server({ name: 'app-1' });
   const off = await first.server({ name: 'app-2', start_after_create: false });
   await booted(first.place, on.id);
   await inside(first.place, on.id, 'echo kept >/root/marker; sync');
   expect(leftovers(first.place).length).toBeGreaterThan(5);
+  // This machine's own network has got nothing.
+  expect(interfaces()).toEqual(before);
   await first.end('SIGINT');
   expect(first.child.exitCode).toBe(0);
   expect(leftovers(placeOf(folder))).toEqual([]);

@@ -150,16 +150,23 @@ test('the cloud firewall alone guards the public side, and leaves the private on
   const { firewalls } = await api<{ firewalls: { id: number; rules: object[] }[] }>('GET', '/v1/firewalls');
   const { id, rules } = firewalls[0]!;
   const opened = { direction: 'in', protocol: 'tcp', port: '8088', source_ips: [`${second.address}/32`] };
-  const { actions } = await api<{ actions: { id: number }[] }>(
-    'POST',
-    `/v1/firewalls/${id}/actions/set_rules`,
-    {
-      rules: [...rules, opened],
-    },
-  );
-  expect(actions.length).toBeGreaterThan(0);
+  const setRules = (list: object[]) => api('POST', `/v1/firewalls/${id}/actions/set_rules`, { rules: list });
+  await setRules([...rules, opened]);
   await until('the new rule works', () => reaches(1, first.address, 8088), Boolean);
   expect(await scan(first.address, 8088, 8088)).toEqual([]);
+
+  // With a rule for outgoing traffic all other is refused; what the service itself answers is not.
+  const outgoing = { direction: 'out', protocol: 'tcp', port: '7001', destination_ips: ['0.0.0.0/0'] };
+  await setRules([...rules, outgoing]);
+  await until(
+    'the rule for outgoing traffic works',
+    () => reaches(1, first.address, 80),
+    (open) => !open,
+  );
+  expect(await reaches(1, first.address, 7001)).toBe(true);
+  expect(await reaches(1, '10.10.11.1', 80)).toBe(true);
+  expect(await onHost(1, 'curl -sf http://169.254.169.254/hetzner/v1/metadata/hostname')).toBe('bridge-1-2');
+  await setRules(rules);
 });
 
 test('IPv6 is public too, behind the same firewall', async () => {
