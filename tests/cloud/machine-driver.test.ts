@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { noMachines, type Machine, type MachineDriver } from '../../local/api/machine-driver';
+import { expect, test, vi } from 'vitest';
+import { noMachines, type Machine, type MachineDriver, type Name } from '../../local/api/machine-driver';
 import { ended, runningServer, startedCloud, type ServerAnswer } from './local-cloud';
 
 test('a machine driver is told what to do, and its failures are the action’s', async () => {
@@ -68,4 +68,39 @@ test('a machine driver is told at the start what there should be', async () => {
   };
   await startedCloud({ stateFile: before.stateFile, driver });
   expect(adopted).toEqual([['app-1', '198.18.0.1', true]]);
+});
+
+test('a machine driver is told every address record, of both services', async () => {
+  let told: readonly Name[] | undefined;
+  const driver: MachineDriver = {
+    ...noMachines,
+    namesChanged: (names) => {
+      told = names;
+      return Promise.resolve();
+    },
+  };
+  const { hetzner, cloudflare } = await startedCloud({ driver });
+  expect(told).toEqual([]);
+  await hetzner('POST', '/zones', {
+    name: 'school.example',
+    mode: 'primary',
+    rrsets: [
+      { name: '@', type: 'A', records: [{ value: '198.18.0.1' }] },
+      { name: 'meet', type: 'AAAA', records: [{ value: '2001:db8:1::1' }] },
+      { name: 'meet', type: 'TXT', records: [{ value: '"198.18.0.9 is not one"' }] },
+    ],
+  });
+  await cloudflare('POST', `/zones/${'c'.repeat(32)}/dns_records`, {
+    name: 'meet.other.example',
+    type: 'A',
+    content: '198.18.0.2',
+    ttl: 60,
+  });
+  await vi.waitFor(() =>
+    expect(told).toEqual([
+      { name: 'meet.other.example', address: '198.18.0.2' },
+      { name: 'meet.school.example', address: '2001:db8:1::1' },
+      { name: 'school.example', address: '198.18.0.1' },
+    ]),
+  );
 });
