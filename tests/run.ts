@@ -115,6 +115,7 @@ const tiers: Record<string, Suite[]> = {
         prosodyctl: 'prosody',
         turnserver: 'coturn',
         openssl: 'openssl',
+        gpgv: 'gpgv',
       },
       run: () => vitest('tests/host'),
     },

@@ -1,31 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { cacheFolder } from '../../local/command/paths';
-
-/** Root file system of Debian 13 that booted machines have left in the cache; undefined when there is none. */
-export function cachedRoot(): string | undefined {
-  const machines = join(cacheFolder, 'machines');
-  if (!existsSync(machines)) return undefined;
-  return readdirSync(machines)
-    .map((name) => join(machines, name))
-    .filter((folder) => {
-      const image = join(folder, 'image');
-      return existsSync(image) && readFileSync(image, 'utf8').trim() === 'debian-13';
-    })
-    .map((folder) => join(folder, 'root'))
-    .find(existsSync);
-}
+import { whyNoMachines } from '../../local/machines/requirements';
 
 /** What the maintainer scripts call of packages that are not there: each call is a line of /calls. */
 const fakes = {
@@ -42,7 +19,10 @@ esac`,
 export class PackageRoot {
   private readonly folder = mkdtempSync(join(tmpdir(), 'lesson-platform-packages-'));
 
-  /** @param packages folder of .deb files, found at /packages */
+  /**
+   * @param lower root file system of a Debian
+   * @param packages folder of .deb files, found at /packages
+   */
   constructor(
     private readonly lower: string,
     packages: string,
@@ -124,17 +104,15 @@ export class PackageRoot {
   }
 }
 
-/** Why packages cannot be tried out here, in half a sentence; undefined when they can. */
+/**
+ * Why packages cannot be tried out here, in half a sentence; undefined when they can. Installs what is missing of
+ * programs.
+ */
 export function whyNoPackageRoot(): string | undefined {
-  if (process.getuid?.() !== 0) return 'needs root';
-  const lower = cachedRoot();
-  if (lower === undefined) return 'needs the root file system that npm run local -- --machines makes';
-  const empty = mkdtempSync(join(tmpdir(), 'lesson-platform-packages-'));
-  const root = new PackageRoot(lower, empty);
+  const folder = mkdtempSync(join(tmpdir(), 'lesson-platform-packages-'));
   try {
-    return root.run('true').code === 0 ? undefined : 'needs overlayfs in the folder of temporary files';
+    return whyNoMachines(folder, (line) => process.stdout.write(`${line}\n`));
   } finally {
-    root.remove();
-    rmSync(empty, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -4,8 +4,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { rootFileSystem } from '../../local/machines/root-file-system';
 import { standInRepository, standIns, versionOf, type Repository } from '../../local/stand-ins/build';
-import { cachedRoot, PackageRoot, whyNoPackageRoot } from './package-root';
+import { PackageRoot, whyNoPackageRoot } from './package-root';
 import { filled, has, run } from './rendered-role';
 import { rolePlans } from './role-values';
 
@@ -270,10 +271,14 @@ onDebian(`installed on a Debian 13${obstacle ? ` (${obstacle})` : ''}`, { timeou
   const domain = 'meet.example.org';
   const own = `/etc/prosody/conf.avail/${domain}.cfg.lua`;
   const ownText = filled(plan.files[own]!.content);
+  let debian: string;
   let root: PackageRoot;
 
+  beforeAll(async () => {
+    debian = await rootFileSystem('debian-13', (line) => process.stdout.write(`${line}\n`));
+  }, 600_000);
   beforeEach(() => {
-    root = new PackageRoot(cachedRoot()!, join(repository.folder, 'stable'));
+    root = new PackageRoot(debian, join(repository.folder, 'stable'));
   });
   afterEach(() => root.remove());
 

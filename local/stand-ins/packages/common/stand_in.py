@@ -72,7 +72,7 @@ def client_class():
                 self.ssl_context.check_hostname = False
                 self.ssl_context.verify_mode = ssl.CERT_NONE
             self.add_event_handler("disconnected", self.lost)
-            self.add_event_handler("failed_auth", lambda _: log.error("%s: wrong password", self.boundjid.bare))
+            self.add_event_handler("failed_all_auth", lambda _: log.error("%s: wrong password", self.boundjid.bare))
 
         def open(self):
             host, port = self.place
