@@ -281,6 +281,18 @@ describe('failures', () => {
     expect(made.converge().code).toBe(0);
   });
 
+  it('waits for another dpkg before it finishes what an earlier one left half installed', () => {
+    const made = host();
+    made.secrets({ 'turn-secret': turn });
+    made.plan(demoPlan());
+    made.note('packages', 'rooms iF 1.0\n');
+    made.note('dpkg-busy', '');
+    const { code, output } = made.converge();
+    expect(code, output).toBe(0);
+    expect(output).toContain('another apt is at work');
+    expect(made.calls().filter((call) => call.startsWith('dpkg --configure'))).toHaveLength(2);
+  });
+
   it('refuses a plan that it does not know', () => {
     const made = host();
     made.write('/var/lib/platform/host-plan.json', '{"format": 2}');

@@ -87,6 +87,10 @@ def main() -> int:
     if program == "apt-get" and arguments[0] == "update" and (STATE / "no-network").exists():
         print("E: Temporary failure resolving")
         return 100
+    if program == "dpkg" and (STATE / "dpkg-busy").exists():
+        (STATE / "dpkg-busy").unlink()
+        print("dpkg: error: dpkg frontend lock was locked by another process with pid 4242")
+        return 2
     if program == "dpkg-query":
         print(PACKAGES.read_text() if PACKAGES.exists() else "", end="")
     if program == "debconf-set-selections":

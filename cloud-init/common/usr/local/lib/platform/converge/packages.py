@@ -1,5 +1,6 @@
 """apt: sources with their keys, answers to debconf, packages."""
 
+import re
 import secrets
 
 from .journal import Journal
@@ -13,6 +14,8 @@ DISTRIBUTION_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 ONLY_OURS = "/etc/apt/apt.conf.d/90platform-sources"
 PARTS = "/etc/apt/sources.list.d"
 OWN_PARTS = "/etc/platform/apt-sources.d"
+# What apt-get and dpkg say when another one is at work; neither `update` nor `--configure` waits for it by itself.
+LOCKED = re.compile("Could not get lock|locked by another process")
 
 
 def apt_files(plan: Plan) -> dict[str, str]:
@@ -86,19 +89,14 @@ class Packages:
         return {row[0]: row[2] for row in rows if len(row) == 3 and row[1][1:2] == "i"}, half
 
     def _update(self) -> None:
-        # The network may still be coming up, a mirror may be in the middle of an update, and another apt may hold
-        # the lists, for which apt-get update has no patience of its own.
-        failures = 0
-        for _ in range(60):
-            status, output = self._machine.run(["apt-get", "update", "-o", "APT::Update::Error-Mode=any"], 300, environment=QUIET)
+        # The network may still be coming up, and a mirror may be in the middle of an update.
+        for attempt in range(1, 6):
+            status, output = self._patient(["apt-get", "update", "-o", "APT::Update::Error-Mode=any"], 300)
             if status == 0:
                 return
-            locked = "Could not get lock" in output
-            failures += not locked
-            self._machine.log("another apt is at work" if locked else f"apt-get update failed, try {failures} of 5")
-            if failures == 5:
-                break
-            self._machine.sleep(10)
+            self._machine.log(f"apt-get update failed, try {attempt} of 5")
+            if attempt < 5:
+                self._machine.sleep(10)
         raise Failure(f"apt-get update failed:\n{last_lines(output)}")
 
     def _answer_debconf(self) -> None:
@@ -111,8 +109,18 @@ class Packages:
         if status != 0:
             raise Failure(f"debconf-set-selections: {last_lines(output, 3)}")
 
+    def _patient(self, command: list[str], timeout: int) -> tuple[int, str]:
+        """Runs it again, for ten minutes, while another apt or dpkg is at work."""
+        for _ in range(60):
+            status, output = self._machine.run(command, timeout, environment=QUIET)
+            if status == 0 or not LOCKED.search(output):
+                break
+            self._machine.log("another apt is at work")
+            self._machine.sleep(10)
+        return status, output
+
     def _command(self, command: list[str], timeout: int) -> None:
-        status, output = self._machine.run(command, timeout, environment=QUIET)
+        status, output = self._patient(command, timeout)
         if status != 0:
             self._machine.log(output)
             raise Failure(f"{' '.join(command[:2])} failed with status {status}:\n{last_lines(output)}")
