@@ -1,5 +1,5 @@
 import * as pulumi from '@pulumi/pulumi';
-import type { HostPlan } from '../cloud-init/host-plan';
+import { planDigest, type HostPlan } from '../cloud-init/host-plan';
 import { Host, type Platform } from './Host';
 import type { JitsiHost } from './JitsiHost';
 import { bridgeName } from './names';
@@ -31,6 +31,8 @@ export class BridgePool extends pulumi.ComponentResource {
       return;
     }
     const rolePlan = jitsiHost.keepPlan(`${name}-plan`, plan, this);
+    // Once for the pool: the digest is of the whole text.
+    const planFrom = { address: jitsiHost.host.privateAddress, digest: planDigest(plan) };
     const hostKey = keyPair(`${name}-host-key`, parent);
     this.hosts = numbers.map((number) => {
       const bridge = bridgeName(args.shard, number);
@@ -41,7 +43,7 @@ export class BridgePool extends pulumi.ComponentResource {
           role: 'bridge',
           serverType: args.serverType,
           plan,
-          planFrom: jitsiHost.host.privateAddress,
+          planFrom,
           domain: jitsiHost.domain,
           hostKey,
           secrets: { 'xmpp-jvb-password': jitsiHost.bridgePassword },

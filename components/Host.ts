@@ -1,7 +1,7 @@
 import * as command from '@pulumi/command';
 import * as hcloud from '@pulumi/hcloud';
 import * as pulumi from '@pulumi/pulumi';
-import { planDigest, planText, type HostPlan, type Role } from '../cloud-init/host-plan';
+import { planText, type HostPlan, type Role } from '../cloud-init/host-plan';
 import { bootGeneration, userData } from '../cloud-init/user-data';
 import { privateAddress } from './names';
 import type { PlatformCa } from './PlatformCa';
@@ -28,10 +28,11 @@ export interface HostArgs {
   serverType: string;
   plan: HostPlan;
   /**
-   * Private address of the Jitsi host that keeps the plan, for hosts of a pool: its text stands once, there, and each
-   * host is told its digest. Without it the plan is sent whole, so that the host's own preview shows every file.
+   * Private address of the Jitsi host that keeps the plan, and the plan's digest, for hosts of a pool: its text stands
+   * once, there, and each host is told the digest. Without it the plan is sent whole, so that the host's own preview
+   * shows every file.
    */
-  planFrom?: string;
+  planFrom?: { address: string; digest: string };
   /** Public domain that the host serves or belongs to. */
   domain: string;
   /** The host's SSH key, which user data carries. */
@@ -186,7 +187,7 @@ export class Host extends pulumi.ComponentResource {
         : run(
             'converge',
             secrets,
-            `platform-secrets && platform-apply --fetch ${planDigest(plan)} --from ${args.planFrom}`,
+            `platform-secrets && platform-apply --fetch ${args.planFrom.digest} --from ${args.planFrom.address}`,
             after,
           );
     this.summary = {

@@ -1,6 +1,6 @@
 import * as hcloud from '@pulumi/hcloud';
 import * as pulumi from '@pulumi/pulumi';
-import type { HostPlan } from '../cloud-init/host-plan';
+import { planDigest, type HostPlan } from '../cloud-init/host-plan';
 import { Host, type Platform } from './Host';
 import type { JitsiHost } from './JitsiHost';
 import { recorderNames } from './names';
@@ -57,6 +57,8 @@ export class RecorderPool extends pulumi.ComponentResource {
     const names = recorderNames(args.count, args.lost);
 
     const rolePlan = jitsiHost.keepPlan(`${name}-plan`, plan, this);
+    // Once for the pool: the digest is of the whole text.
+    const planFrom = { address: jitsiHost.host.privateAddress, digest: planDigest(plan) };
     const roster = jitsiHost.control(
       `${name}-roster`,
       {
@@ -88,7 +90,7 @@ export class RecorderPool extends pulumi.ComponentResource {
           role: 'recorder',
           serverType: args.serverType,
           plan,
-          planFrom: jitsiHost.host.privateAddress,
+          planFrom,
           domain: args.domain,
           hostKey,
           secrets: {

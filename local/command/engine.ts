@@ -17,7 +17,7 @@ import { installPlugins, installedPlugins, type InstalledPlugin } from '../provi
 import { pluginVersion } from '../providers/plugin-version';
 import type { CloudEndpoint } from './cloud';
 import { projectRoot, type LocalPaths } from './paths';
-import { findPulumiCli, type PulumiCli } from './pulumi-cli';
+import { findPulumiCli, pulumiReachable, type PulumiCli } from './pulumi-cli';
 
 /** The Pulumi engine with a home and a state of its own, pointed at a local cloud. */
 export interface Engine {
@@ -95,7 +95,7 @@ async function fetchRealPlugins(
 ): Promise<void> {
   const asked = join(paths.pulumiHome, 'asked-for-real-plugins');
   if (existsSync(asked) && !real) return;
-  if (!real && !(await reachable('https://get.pulumi.com/'))) return;
+  if (!real && !(await pulumiReachable())) return;
   const have = installedPlugins(paths.pulumiHome).filter((plugin) => plugin.kind === 'real');
   for (const name of realisable.filter((one) => !have.some((plugin) => plugin.name === one))) {
     const version = pluginVersion(name);
@@ -111,15 +111,6 @@ async function fetchRealPlugins(
     }
   }
   writeFileSync(asked, '');
-}
-
-async function reachable(url: string): Promise<boolean> {
-  try {
-    await fetch(url, { method: 'HEAD', signal: AbortSignal.timeout(5000) });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 export interface Ran {

@@ -59,13 +59,18 @@ function versionOf(path: string): string | undefined {
   return semver.valid(result.stdout?.trim()) ?? undefined;
 }
 
-async function install(root: string, say: (line: string) => void): Promise<boolean> {
-  // The installer asks for itself at an address that answers quickly or not at all.
+/** Whether Pulumi's own downloads can be had from here; answers within five seconds. */
+export async function pulumiReachable(): Promise<boolean> {
   try {
     await fetch('https://get.pulumi.com/', { method: 'HEAD', signal: AbortSignal.timeout(5000) });
+    return true;
   } catch {
     return false;
   }
+}
+
+async function install(root: string, say: (line: string) => void): Promise<boolean> {
+  if (!(await pulumiReachable())) return false;
   say(`Installing the Pulumi CLI ${cliVersion} with Pulumi's installer`);
   try {
     await PulumiCommand.install({ root, version: new semver.SemVer(cliVersion) });

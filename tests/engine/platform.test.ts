@@ -226,7 +226,7 @@ test('a changed recorder type rolls: drained first, one away at a time', async (
 
 test('a changed type of the Jitsi host is an update, and the host comes back by itself', async () => {
   const before = await ids();
-  const mark_ = (await school.requests()).at(-1)!.n;
+  const lastRequest = (await school.requests()).at(-1)!.n;
   school.set({ jitsiServerType: 'cpx42' });
   const steps = stepList(await school.plan());
   expect(steps).toEqual(['update jitsi-1', 'update jitsi-1-power-on']);
@@ -236,7 +236,7 @@ test('a changed type of the Jitsi host is an update, and the host comes back by 
   expect(jitsi.server_type.name).toBe('cpx42');
   expect(jitsi.status).toBe('running');
   const actions = (await school.requests())
-    .filter(({ n, method, path }) => n > mark_ && method === 'POST' && path.includes('/actions/'))
+    .filter(({ n, method, path }) => n > lastRequest && method === 'POST' && path.includes('/actions/'))
     .map(({ path }) => path.split('/').pop());
   expect(actions).toEqual(['poweroff', 'change_type', 'poweron']);
 }, 90_000);
