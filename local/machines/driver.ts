@@ -32,7 +32,7 @@ export class BootedMachines implements MachineDriver {
   private readonly place: Place;
   private readonly machines = new Map<number, BootedMachine>();
   private readonly protectedOnes = new Map<number, Protected>();
-  private firewall: Promise<unknown> = Promise.resolve();
+  private turn: Promise<unknown> = Promise.resolve();
   private names: { server: ChildProcess; text: string } | undefined;
   private wantedNames: readonly Name[] = [];
   /** From the gateway's namespace to this machine's loopback. */
@@ -98,7 +98,7 @@ export class BootedMachines implements MachineDriver {
       this.machines.delete(machine.id);
       this.protectedOnes.delete(machine.id);
       if (machine.publicIpv4) rmSync(this.metadataFile(machine.publicIpv4), { force: true });
-      await disconnect(this.place, machine.id);
+      await this.inTurn(() => disconnect(this.place, machine.id));
       await this.applyFirewall();
     });
   }
@@ -113,7 +113,7 @@ export class BootedMachines implements MachineDriver {
 
   namesChanged(names: readonly Name[]): Promise<void> {
     this.wantedNames = names;
-    return this.work(() => this.applyNames());
+    return this.work(() => this.inTurn(() => this.applyNames()));
   }
 
   /** Powers everything off at once and removes all but the disks. What is asked of it later is refused. */
@@ -146,7 +146,7 @@ export class BootedMachines implements MachineDriver {
   }
 
   private async connect(machine: Machine): Promise<void> {
-    await connect(this.place, machine);
+    await this.inTurn(() => connect(this.place, machine));
     this.writeMetadata(machine);
     await this.protect(machine);
   }
@@ -183,15 +183,22 @@ export class BootedMachines implements MachineDriver {
     }
   }
 
-  /** One at a time, each with what is wanted then: none may put an older state in the place of a newer. */
+  /**
+   * What machines share is changed by one at a time, each with what is wanted then: none may put an older
+   * state in the place of a newer, or find missing what another is making.
+   */
+  private inTurn(job: () => Promise<unknown>): Promise<unknown> {
+    this.turn = this.turn.then(job, job);
+    return this.turn;
+  }
+
   private applyFirewall(): Promise<unknown> {
-    const apply = () =>
+    return this.inTurn(() =>
       run(
         inNamespace(this.place.gateway, ['nft', '-f', '-']),
         cloudFirewall([...this.protectedOnes.values()]),
-      );
-    this.firewall = this.firewall.then(apply, apply);
-    return this.firewall;
+      ),
+    );
   }
 
   private async applyNames(): Promise<void> {

@@ -106,3 +106,20 @@ test.each(['SIGINT', 'SIGKILL'] as const)(
   },
   120_000,
 );
+
+test('servers that enter a new network in the same moment all get there', async () => {
+  const cloud = await checkout().start();
+  const { network } = await cloud.api<{ network: { id: number } }>('POST', '/v1/networks', {
+    name: 'private',
+    ip_range: '10.10.0.0/16',
+    subnets: [{ type: 'cloud', ip_range: '10.10.0.0/16', network_zone: 'eu-central' }],
+  });
+  const names = ['recorder-1', 'recorder-2', 'recorder-3', 'recorder-4', 'recorder-5', 'recorder-6'];
+  const servers = await Promise.all(
+    names.map((name) => cloud.server({ name, networks: [network.id], start_after_create: false })),
+  );
+  for (const { id } of servers) {
+    const { server } = await cloud.api<{ server: Server }>('GET', `/v1/servers/${id}`);
+    expect(server.private_net).toHaveLength(1);
+  }
+}, 60_000);
