@@ -5,14 +5,14 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jitsiHostPlan } from '../../cloud-init/roles';
+import { Client, type Presence } from '../../local/join/client';
+import { post, type Kind, type Login, type Site } from '../../local/join/wires';
 import { freePort } from '../host/prosody-host';
 import { RenderedRole } from '../host/rendered-role';
 import { jitsiValues } from '../host/role-values';
-import { Client, type Presence } from './client';
 import { runProsody, type Prosody } from './prosodies';
 import { CONFERENCE, DOMAIN, FOCUS_PASSWORD, PREVIOUS_SECRET, RECORDER_PASSWORD, SECRET } from './school';
 import { claims, token, type Claims } from './tokens';
-import { post, type Kind, type Login } from './wires';
 
 const STAND_INS = join(__dirname, '..', '..', 'local', 'stand-ins');
 const config = `/etc/prosody/conf.avail/${DOMAIN}.cfg.lua`;
@@ -218,6 +218,11 @@ export class Lab {
     await this.logged('Reloading configuration');
   }
 
+  /** Prosody's own HTTP server. */
+  get site(): Site {
+    return { domain: DOMAIN, url: `http://127.0.0.1:${this.port}` };
+  }
+
   /** Everything that Prosody logged, at level debug. */
   log(): string {
     return this.role.exists('/prosody.log') ? this.role.read('/prosody.log') : '';
@@ -255,7 +260,7 @@ export class Lab {
 
   login(room: string, person: Person = {}): Login {
     return {
-      port: this.port,
+      site: this.site,
       kind: person.kind ?? 'websocket',
       token: this.token(room, person),
       previd: person.previd,
@@ -283,7 +288,7 @@ export class Lab {
   /** Whether each of these tokens would be let in, by the host's own login, without a stream for each. */
   async verdicts(tokens: string[]): Promise<boolean[]> {
     const body = tokens.map((each) => `${each}\n`).join('');
-    return [...(await post(this.port, '/token_verdicts/', body))].map((verdict) => verdict === '1');
+    return [...(await post(this.site, '/token_verdicts/', body))].map((verdict) => verdict === '1');
   }
 
   /** Asks for the conference and joins it. */
@@ -295,7 +300,7 @@ export class Lab {
   /** The recorder, with its own account and no token. */
   async recorder(): Promise<Client> {
     const account = { host: `recorder.${DOMAIN}`, user: 'recorder', password: RECORDER_PASSWORD };
-    return this.keep(await Client.login({ port: this.port, account }));
+    return this.keep(await Client.login({ site: this.site, account }));
   }
 
   /** Ends all sessions of people: rooms of one test end with it. */

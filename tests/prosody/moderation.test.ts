@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { account, Client, errorOf } from './client';
+import { account, Client, errorOf } from '../../local/join/client';
 import { onBoth } from './both';
 import { CONFERENCE, DOMAIN } from './school';
 import type { Claims } from './tokens';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { onBoth } from './both';
-import { account } from './client';
+import { account } from '../../local/join/client';
 
 onBoth('lobby, password and breakout', {}, (place) => {
   it('a lobby keeps pupils out until they are let in; teachers and the recorder pass', async () => {

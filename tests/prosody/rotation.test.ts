@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { onBoth } from './both';
-import { Client, Refused } from './client';
+import { Client, Refused } from '../../local/join/client';
 import type { Lab } from './lab';
 import { PREVIOUS_SECRET, SECRET } from './school';
 

@@ -1,17 +1,17 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { Client, Refused } from './client';
+import { Client, Refused } from '../../local/join/client';
 import { onBoth } from './both';
 import type { Lab } from './lab';
 import { CONFERENCE, DOMAIN, SECRET } from './school';
 import { claims, hs256, mutated, now, seeded, token, type Claims } from './tokens';
-import type { Kind } from './wires';
+import type { Kind } from '../../local/join/wires';
 
 /** How far a token gets somebody: the refusal with its step and error, or the standing in the room. */
 async function outcome(lab: Lab, room: string, text: string | undefined, kind: Kind): Promise<string> {
   let client: Client;
   try {
-    client = lab.keep(await Client.login({ port: lab.port, kind, token: text }));
+    client = lab.keep(await Client.login({ site: lab.site, kind, token: text }));
   } catch (error) {
     if (error instanceof Refused) return `login: ${error.condition}: ${error.text}`;
     return 'login: connection ended';
@@ -195,7 +195,7 @@ onBoth('tokens', { hostModule: 'token_verdicts' }, (place) => {
   ])('%s: whoever comes with it is not let in', async (_, make) => {
     const { lab } = place;
     const room = lab.room();
-    const login = { port: lab.port, token: make(room) };
+    const login = { site: lab.site, token: make(room) };
     const got = await soon(Client.login(login));
     expect(got).not.toBe('let in');
     expect(await outcome(lab, room, signed({})(room), 'websocket')).toBe(pupil);
@@ -206,7 +206,7 @@ onBoth('tokens', { hostModule: 'token_verdicts' }, (place) => {
     const room = lab.room();
     const huge = token(claims(label(room), { padding: 'x'.repeat(size) }), SECRET);
     for (const kind of ['websocket', 'bosh'] as const) {
-      expect(await soon(Client.login({ port: lab.port, kind, token: huge }))).not.toBe('let in');
+      expect(await soon(Client.login({ site: lab.site, kind, token: huge }))).not.toBe('let in');
     }
     expect(await outcome(lab, room, signed({})(room), 'websocket')).toBe(pupil);
   });
@@ -277,7 +277,7 @@ onBoth('tokens', { hostModule: 'token_verdicts' }, (place) => {
     // A hundred of them by the way that browsers take.
     for (const [at, text] of tokens.slice(0, 100).entries()) {
       const verdict = await Client.attempt({
-        port: lab.port,
+        site: lab.site,
         kind: at % 2 ? 'bosh' : 'websocket',
         token: text,
       });

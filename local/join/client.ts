@@ -1,5 +1,4 @@
 import type { Element } from 'ltx';
-import { DOMAIN } from './school';
 import { bosh, webSocket, type Login, type Wire } from './wires';
 
 const MUC = 'http://jabber.org/protocol/muc';
@@ -141,7 +140,7 @@ export class Client {
         throw new Refused(condition?.name ?? '', answer.getChildText('text') ?? '');
       }
       const before = client.stanzas.length;
-      client.wire.restart(account?.host ?? DOMAIN);
+      client.wire.restart(account?.host ?? login.site.domain);
       await client.features(before);
     } catch (error) {
       client.close();
@@ -200,14 +199,14 @@ export class Client {
 
   /** Once it is answered, whatever the server sent before is here. */
   async settled(): Promise<void> {
-    await this.iq('get', this.login.account?.host ?? DOMAIN, "<ping xmlns='urn:xmpp:ping'/>");
+    await this.iq('get', this.login.account?.host ?? this.login.site.domain, "<ping xmlns='urn:xmpp:ping'/>");
   }
 
   /** Asks focus to be in a room, as the web client does before it joins. */
   conference(room: string): Promise<Element> {
     return this.iq(
       'set',
-      `focus.${DOMAIN}`,
+      `focus.${this.login.site.domain}`,
       `<conference xmlns='http://jitsi.org/protocol/focus' room='${escape(room)}' machine-uid='m'/>`,
     );
   }

@@ -1,7 +1,8 @@
 import { Agent, request as httpRequest } from 'node:http';
+import { Agent as TlsAgent, request as httpsRequest } from 'node:https';
+import { isIPv6, type LookupFunction } from 'node:net';
 import { parse, type Element } from 'ltx';
 import { WebSocket } from 'ws';
-import { DOMAIN } from './school';
 
 /** The two ways by which browsers speak XMPP. */
 
@@ -10,9 +11,19 @@ const BOSH = 'http://jabber.org/protocol/httpbind';
 
 export type Kind = 'websocket' | 'bosh';
 
+/** Where a domain's signalling is reached. */
+export interface Site {
+  domain: string;
+  /** Of nginx or of Prosody's HTTP server, e.g. `https://meet.school.example` or `http://127.0.0.1:5280`. */
+  url: string;
+  /** Address to connect to instead of asking for that of the URL's name. */
+  address?: string;
+  /** Certificates that the server's may be signed by, PEM. Default: Node's own. */
+  authorities?: string[];
+}
+
 export interface Login {
-  /** Port of Prosody's HTTP server on loopback. */
-  port: number;
+  site: Site;
   kind?: Kind;
   token?: string | undefined;
   /** The room in the URL; the server does not need it. */
@@ -38,11 +49,11 @@ export function webSocket(
   received: (element: Element) => void,
   ended: (why: Error) => void,
 ): Wire {
-  const socket = new WebSocket(`ws://127.0.0.1:${login.port}/xmpp-websocket${query(login)}`, 'xmpp', {
-    headers: { Host: DOMAIN },
-  });
+  const { site } = login;
+  const url = `${site.url.replace(/^http/, 'ws')}/xmpp-websocket${query(login)}`;
+  const socket = new WebSocket(url, 'xmpp', { headers: { Host: site.domain }, ...connection(site) });
   const open = (host: string): string => `<open xmlns='${FRAMING}' to='${host}' version='1.0'/>`;
-  socket.on('open', () => socket.send(open(login.account?.host ?? DOMAIN)));
+  socket.on('open', () => socket.send(open(login.account?.host ?? site.domain)));
   socket.on('message', (data: Buffer) => {
     const element = parse(data.toString());
     if (element.getNS() !== FRAMING) received(element);
@@ -62,6 +73,16 @@ export function webSocket(
   };
 }
 
+/** How to get to a site: options that plain and TLS connections share. */
+function connection({ address, authorities }: Site): { lookup?: LookupFunction; ca?: string[] } {
+  const lookup: LookupFunction = (_name, options, answer) => {
+    const family = isIPv6(address!) ? 6 : 4;
+    if (options.all) answer(null, [{ address: address!, family }]);
+    else answer(null, address!, family);
+  };
+  return { ...(address && { lookup }), ...(authorities && { ca: authorities }) };
+}
+
 function query(login: Login): string {
   const params = new URLSearchParams();
   if (login.room) params.set('room', login.room);
@@ -70,29 +91,34 @@ function query(login: Login): string {
   return params.size > 0 ? `?${params.toString()}` : '';
 }
 
-const agent = new Agent({ keepAlive: true });
+const agents = { 'http:': new Agent({ keepAlive: true }), 'https:': new TlsAgent({ keepAlive: true }) };
 
-/** POSTs to the domain's host of Prosody's HTTP server. */
-export function post(port: number, path: string, body: string): Promise<string> {
+/** POSTs to a path of a site. @throws when the answer is not 200 */
+export function post(site: Site, path: string, body: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const headers = {
-      Host: DOMAIN,
+      Host: site.domain,
       'Content-Type': 'text/xml; charset=utf-8',
       'Content-Length': Buffer.byteLength(body),
     };
-    const request = httpRequest(
-      { host: '127.0.0.1', port, path, method: 'POST', headers, agent },
-      (answer) => {
-        let text = '';
-        answer.setEncoding('utf8');
-        answer.on('data', (chunk: string) => (text += chunk));
-        answer.on('error', reject);
-        answer.on('end', () => {
-          if (answer.statusCode === 200) resolve(text);
-          else reject(new Error(`${path.split('?')[0]} answered ${answer.statusCode}`));
-        });
-      },
-    );
+    const url = new URL(path, site.url);
+    const secure = url.protocol === 'https:';
+    const options = {
+      method: 'POST',
+      headers,
+      agent: agents[secure ? 'https:' : 'http:'],
+      ...connection(site),
+    };
+    const request = (secure ? httpsRequest : httpRequest)(url, options, (answer) => {
+      let text = '';
+      answer.setEncoding('utf8');
+      answer.on('data', (chunk: string) => (text += chunk));
+      answer.on('error', reject);
+      answer.on('end', () => {
+        if (answer.statusCode === 200) resolve(text);
+        else reject(new Error(`${path.split('?')[0]} answered ${answer.statusCode}`));
+      });
+    });
     request.on('error', reject);
     request.end(body);
   });
@@ -100,6 +126,7 @@ export function post(port: number, path: string, body: string): Promise<string> 
 
 /** XEP-0124 and XEP-0206: at most one request waits at the server while another carries what is to be sent. */
 export function bosh(login: Login, received: (element: Element) => void, ended: (why: Error) => void): Wire {
+  const { site } = login;
   let rid = Math.floor(Math.random() * 1e9);
   let sid = '';
   let waiting = 0;
@@ -114,7 +141,7 @@ export function bosh(login: Login, received: (element: Element) => void, ended: 
       .map(([name, value]) => `${name}='${value}'`)
       .join(' ')}>${content}</body>`;
     try {
-      const text = await post(login.port, `/http-bind${query(login)}`, body);
+      const text = await post(site, `/http-bind${query(login)}`, body);
       waiting -= 1;
       const element = parse(text);
       sid ||= String(element.attrs.sid ?? '');
@@ -135,7 +162,7 @@ export function bosh(login: Login, received: (element: Element) => void, ended: 
     void request({}, content);
   };
   const stream = { 'xml:lang': 'en', 'xmlns:xmpp': 'urn:xmpp:xbosh' };
-  const host = login.account?.host ?? DOMAIN;
+  const host = login.account?.host ?? site.domain;
   void request({ to: host, ver: '1.6', wait: '20', hold: '1', 'xmpp:version': '1.0', ...stream });
   return {
     send: (xml) => {
