@@ -121,9 +121,10 @@ const tiers: Record<string, Suite[]> = {
     },
     {
       name: 'prosody',
-      about: 'the real Prosody 0.12 and 13, with real XMPP clients',
+      about: 'the real Prosody 0.12 and 13, with real XMPP clients through the real nginx',
       needs: {
         prosody: 'prosody',
+        nginx: 'nginx-full',
         luacheck: 'lua-check',
         openssl: 'openssl',
         mmdebstrap: 'mmdebstrap',

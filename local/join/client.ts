@@ -172,7 +172,7 @@ export class Client {
           if (fits(element)) return settle(() => resolve(element));
         }
         const { ended } = this;
-        if (ended) settle(() => reject(new Error(`no ${what}: ${ended.message}`)));
+        if (ended) settle(() => reject(new Error(`no ${what}: ${ended.message}`, { cause: ended })));
       };
       const timer = setTimeout(
         () => settle(() => reject(new Error(`no ${what} within ${PATIENCE_MS / 1000} s`))),

@@ -59,6 +59,10 @@ export function webSocket(
     if (element.getNS() !== FRAMING) received(element);
   });
   socket.on('close', () => ended(new Error('the connection was closed')));
+  socket.on('unexpected-response', (request, { statusCode }) => {
+    request.destroy();
+    ended(new Error(`HTTP ${statusCode}`));
+  });
   socket.on('error', ended);
   return {
     send: (xml) => socket.send(xml),
@@ -93,7 +97,7 @@ function query(login: Login): string {
 
 const agents = { 'http:': new Agent({ keepAlive: true }), 'https:': new TlsAgent({ keepAlive: true }) };
 
-/** POSTs to a path of a site. @throws when the answer is not 200 */
+/** POSTs to a path of a site. @throws Error `HTTP status` when that is not 200 */
 export function post(site: Site, path: string, body: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const headers = {
@@ -116,7 +120,7 @@ export function post(site: Site, path: string, body: string): Promise<string> {
       answer.on('error', reject);
       answer.on('end', () => {
         if (answer.statusCode === 200) resolve(text);
-        else reject(new Error(`${path.split('?')[0]} answered ${answer.statusCode}`));
+        else reject(new Error(`HTTP ${answer.statusCode}`));
       });
     });
     request.on('error', reject);

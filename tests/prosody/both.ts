@@ -12,7 +12,7 @@ const all = prosodies();
 const TOKEN = /eyJ[\w-]+\.eyJ[\w-]+/;
 
 /**
- * The same tests on both Prosodys, each with a shard of its own. After them no line of the log holds a token or a
+ * The same tests on both Prosodys, each with a shard of its own. After them no line of any log holds a token or a
  * secret, whatever they did.
  */
 export function onBoth(title: string, circumstances: Circumstances, tests: (place: Place) => void): void {
@@ -28,7 +28,7 @@ export function onBoth(title: string, circumstances: Circumstances, tests: (plac
     afterEach(() => place.lab.leaveAll());
     afterAll(async () => {
       if (!place.lab) return;
-      const lines = (place.lab.log() + place.lab.focusLog).split('\n');
+      const lines = place.lab.allLogs().split('\n');
       await place.lab.stop();
       expect(lines.length).toBeGreaterThan(50);
       const secrets = [SECRET, PREVIOUS_SECRET, FOCUS_PASSWORD, RECORDER_PASSWORD];

@@ -1,7 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, utimesSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jitsiHostPlan } from '../../cloud-init/roles';
@@ -10,9 +8,11 @@ import { post, type Kind, type Login, type Site } from '../../local/join/wires';
 import { freePort } from '../host/prosody-host';
 import { RenderedRole } from '../host/rendered-role';
 import { jitsiValues } from '../host/role-values';
+import { end, reachable, until } from './processes';
 import { runProsody, type Prosody } from './prosodies';
 import { CONFERENCE, DOMAIN, FOCUS_PASSWORD, PREVIOUS_SECRET, RECORDER_PASSWORD, SECRET } from './school';
 import { claims, token, type Claims } from './tokens';
+import { Web } from './web';
 
 const STAND_INS = join(__dirname, '..', '..', 'local', 'stand-ins');
 const config = `/etc/prosody/conf.avail/${DOMAIN}.cfg.lua`;
@@ -40,23 +40,13 @@ export interface Person {
   previd?: string;
 }
 
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 20_000;
-  while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`not within 20 s: ${what}`);
-    await wait(20);
-  }
-}
-
-/** A key pair with a certificate for itself, for the two names that focus and recorder log in at. */
+/** A key pair with a certificate for itself: for the web server, and the names that focus and recorder log in at. */
 function certificate(): { key: string; certificate: string } {
   const folder = mkdtempSync(join(tmpdir(), 'lesson-platform-key-'));
   try {
     const made = spawnSync(
       'openssl',
-      `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout ${folder}/key -subj /CN=auth.${DOMAIN} -addext subjectAltName=DNS:auth.${DOMAIN},DNS:recorder.${DOMAIN} -out ${folder}/crt`.split(
+      `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout ${folder}/key -subj /CN=auth.${DOMAIN} -addext subjectAltName=DNS:${DOMAIN},DNS:auth.${DOMAIN},DNS:recorder.${DOMAIN} -out ${folder}/crt`.split(
         ' ',
       ),
       { encoding: 'utf8' },
@@ -69,15 +59,17 @@ function certificate(): { key: string; certificate: string } {
   }
 }
 
-let pair: ReturnType<typeof certificate> | undefined;
+let made: ReturnType<typeof certificate> | undefined;
+const pair = () => (made ??= certificate());
 
 /**
- * One shard's signalling: a real Prosody with the host's own configuration and modules, stand-ins for the modules
- * that Jitsi's packages bring, and the stand-in focus.
+ * One shard's signalling: a real Prosody and a real nginx with the host's own configuration and modules, stand-ins for
+ * the modules that Jitsi's packages bring, and the stand-in focus.
  */
 export class Lab {
   readonly role: RenderedRole;
-  port = 0;
+  web: Web | undefined;
+  private port = 0;
   private c2s = 0;
   private process: ChildProcess | undefined;
   private focus: ChildProcess | undefined;
@@ -91,13 +83,12 @@ export class Lab {
     private readonly prosody: Prosody,
     private readonly circumstances: Circumstances,
   ) {
-    pair ??= certificate();
     const { moderatorsMayGrant = true, previousSecret = false } = circumstances;
     this.role = new RenderedRole(jitsiHostPlan({ ...jitsiValues, moderatorsMayGrant }), {
       'jwt-secret': SECRET,
       'jwt-secret-previous': previousSecret ? PREVIOUS_SECRET : '',
-      'xmpp-certificate': pair.certificate,
-      'xmpp-key': pair.key,
+      'xmpp-certificate': pair().certificate,
+      'xmpp-key': pair().key,
     });
   }
 
@@ -106,6 +97,7 @@ export class Lab {
     try {
       await lab.write();
       await lab.startProsody();
+      lab.web = await Web.start(lab.role, { domain: DOMAIN, prosody: lab.port, ...pair() });
       await lab.startFocus(circumstances.autoOwner ?? false);
     } catch (error) {
       await lab.stop();
@@ -145,11 +137,11 @@ export class Lab {
         to.replace('{root}', role.root),
       ]),
     ]);
-    for (const [end, text] of [
-      ['crt', pair?.certificate],
-      ['key', pair?.key],
-    ]) {
-      role.write(`/etc/prosody/certs/${DOMAIN}.${end}`, text ?? '', 0o640);
+    for (const [kind, content] of [
+      ['crt', pair().certificate],
+      ['key', pair().key],
+    ] as const) {
+      role.write(`/etc/prosody/certs/${DOMAIN}.${kind}`, content, 0o640);
     }
     const { hostModule } = this.circumstances;
     if (hostModule) {
@@ -218,14 +210,19 @@ export class Lab {
     await this.logged('Reloading configuration');
   }
 
-  /** Prosody's own HTTP server. */
-  get site(): Site {
+  /** Prosody's own HTTP server, for what only this host may ask. */
+  private get prosodySite(): Site {
     return { domain: DOMAIN, url: `http://127.0.0.1:${this.port}` };
   }
 
   /** Everything that Prosody logged, at level debug. */
   log(): string {
     return this.role.exists('/prosody.log') ? this.role.read('/prosody.log') : '';
+  }
+
+  /** What Prosody, nginx and focus logged. */
+  allLogs(): string {
+    return this.log() + (this.web?.log() ?? '') + this.focusLog;
   }
 
   private tail(): string {
@@ -258,6 +255,12 @@ export class Lab {
     return token(claims(room.split('@')[0] as string, { moderator, context, ...changes }), secret);
   }
 
+  /** Where people log in. */
+  get site(): Site {
+    if (!this.web) throw new Error('the lab has no web server yet');
+    return this.web.site;
+  }
+
   login(room: string, person: Person = {}): Login {
     return {
       site: this.site,
@@ -288,7 +291,7 @@ export class Lab {
   /** Whether each of these tokens would be let in, by the host's own login, without a stream for each. */
   async verdicts(tokens: string[]): Promise<boolean[]> {
     const body = tokens.map((each) => `${each}\n`).join('');
-    return [...(await post(this.site, '/token_verdicts/', body))].map((verdict) => verdict === '1');
+    return [...(await post(this.prosodySite, '/token_verdicts/', body))].map((verdict) => verdict === '1');
   }
 
   /** Asks for the conference and joins it. */
@@ -312,25 +315,8 @@ export class Lab {
   async stop(): Promise<void> {
     this.leaveAll();
     await end(this.focus);
+    await this.web?.stop();
     await end(this.process);
     this.role.remove();
   }
-}
-
-async function end(process: ChildProcess | undefined): Promise<void> {
-  if (!process || process.exitCode !== null || process.signalCode !== null) return;
-  const ended = once(process, 'exit');
-  process.kill();
-  await ended;
-}
-
-function reachable(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
 }
