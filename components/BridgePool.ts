@@ -1,5 +1,5 @@
 import * as pulumi from '@pulumi/pulumi';
-import { planDigest, type HostPlan } from '../cloud-init/host-plan';
+import type { HostPlan } from '../cloud-init/host-plan';
 import { Host, type Platform } from './Host';
 import type { JitsiHost } from './JitsiHost';
 import { bridgeName } from './names';
@@ -30,9 +30,7 @@ export class BridgePool extends pulumi.ComponentResource {
       this.registerOutputs({});
       return;
     }
-    const rolePlan = jitsiHost.keepPlan(`${name}-plan`, plan, this);
-    // Once for the pool: the digest is of the whole text.
-    const planFrom = { address: jitsiHost.host.privateAddress, digest: planDigest(plan) };
+    const planFrom = jitsiHost.keepPlan(name, plan, this);
     const hostKey = keyPair(`${name}-host-key`, parent);
     this.hosts = numbers.map((number) => {
       const bridge = bridgeName(args.shard, number);
@@ -49,7 +47,6 @@ export class BridgePool extends pulumi.ComponentResource {
           secrets: { 'xmpp-jvb-password': jitsiHost.bridgePassword },
           protect: false,
           replaceOnServerType: true,
-          convergeAfter: [rolePlan],
         },
         parent,
       );

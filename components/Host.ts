@@ -22,17 +22,28 @@ export interface Platform {
   labels: Record<string, string>;
 }
 
+/**
+ * What a Jitsi host keeps for a pool: the plan's text stands once, there and in the state, and so does what every
+ * host trusts. The pool's hosts are told digests.
+ */
+export interface PlanSource {
+  /** Private address of the Jitsi host. */
+  address: string;
+  /** SHA-256 of the plan's text. */
+  planDigest: string;
+  /** SHA-256 of what all hosts trust. */
+  trustDigest: pulumi.Input<string>;
+  /** Has put them there. */
+  kept: pulumi.Resource[];
+}
+
 export interface HostArgs {
   platform: Platform;
   role: Role;
   serverType: string;
   plan: HostPlan;
-  /**
-   * Private address of the Jitsi host that keeps the plan, and the plan's digest, for hosts of a pool: its text stands
-   * once, there, and each host is told the digest. Without it the plan is sent whole, so that the host's own preview
-   * shows every file.
-   */
-  planFrom?: { address: string; digest: string };
+  /** Where a host of a pool gets its plan; without it the plan is sent whole, so that its preview shows every file. */
+  planFrom?: PlanSource;
   /** Public domain that the host serves or belongs to. */
   domain: string;
   /** The host's SSH key, which user data carries. */
@@ -48,8 +59,6 @@ export interface HostArgs {
   replaceOnServerType?: boolean;
   /** Must be there before the server. */
   serverAfter?: pulumi.Input<pulumi.Resource[]>;
-  /** Must have run before the host is converged. */
-  convergeAfter?: pulumi.Resource[];
 }
 
 /** A host whose server runs an older boot than the program would make. */
@@ -67,6 +76,11 @@ export interface PendingRebuild {
  */
 const frozenInputs = ['userData', 'image', 'sshKeys', 'labels["boot-generation"]'];
 
+/** What every host trusts, by the names of `cloud-init/host-plan.ts`; none of it is secret. */
+export function trusted({ ca, access }: Platform): Record<string, pulumi.Output<string>> {
+  return { 'ca-certificate': ca.certificate, 'deploy-keys': access.deployKeys };
+}
+
 /** One server: addresses, pinned SSH key, first boot, secrets, and converge for every later change. */
 export class Host extends pulumi.ComponentResource {
   readonly hostName: string;
@@ -76,6 +90,8 @@ export class Host extends pulumi.ComponentResource {
   readonly publicAddress6: pulumi.Output<string>;
   readonly privateAddress: string;
   readonly connection: command.types.input.remote.ConnectionArgs;
+  /** Changes with every first boot, that of a rebuild too, which keeps the server's id. Commands run again then. */
+  readonly boot: pulumi.Output<string>[];
   /** Has run when the host does its work. */
   readonly converge: command.remote.Command;
   /** What the stack's outputs say of the host. */
@@ -153,18 +169,17 @@ export class Host extends pulumi.ComponentResource {
     this.publicAddress6 = this.server.ipv6Address;
     this.connection = access.connection(this, hostKey.publicKey);
     const bootedWith = this.server.labels.apply((labels) => labels?.['boot-generation'] ?? 'unknown');
+    this.boot = [this.server.id, bootedWith];
     this.pendingRebuild = bootedWith.apply((booted) =>
       booted === generation ? undefined : { host: name, bootedWith: booted, current: generation },
     );
 
     const powerOn = this.#powerOn(name);
-    const secrets = pulumi.secret(
-      pulumi.jsonStringify({
-        ...args.secrets,
-        'ca-certificate': platform.ca.certificate,
-        'deploy-keys': access.deployKeys,
-      }),
-    );
+    const from = args.planFrom;
+    const trust = from
+      ? { trust: pulumi.interpolate`${from.trustDigest} ${from.address}` }
+      : trusted(platform);
+    const secrets = pulumi.secret(pulumi.jsonStringify({ ...args.secrets, ...trust }));
     const run = (suffix: string, stdin: pulumi.Input<string>, create: string, after: pulumi.Resource[]) =>
       new command.remote.Command(
         `${name}-${suffix}`,
@@ -172,22 +187,21 @@ export class Host extends pulumi.ComponentResource {
           connection: this.connection,
           create,
           stdin,
-          // A rebuilt server keeps its id; the boot that it says it had makes its commands run again.
-          triggers: [this.server.id, bootedWith],
+          triggers: this.boot,
           addPreviousOutputInEnv: false,
         },
         { ...parent, dependsOn: after },
       );
-    const after = [powerOn, ...(args.convergeAfter ?? [])];
+    const after = [powerOn, ...(from?.kept ?? [])];
     this.converge =
-      args.planFrom === undefined
+      from === undefined
         ? run('converge', planText(plan), 'platform-apply', [
             run('secrets', secrets, 'platform-secrets', after),
           ])
         : run(
             'converge',
             secrets,
-            `platform-secrets && platform-apply --fetch ${args.planFrom.digest} --from ${args.planFrom.address}`,
+            `platform-secrets && platform-apply --fetch ${from.planDigest} --from ${from.address}`,
             after,
           );
     this.summary = {

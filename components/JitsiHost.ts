@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto';
 import * as command from '@pulumi/command';
 import * as hcloud from '@pulumi/hcloud';
 import * as pulumi from '@pulumi/pulumi';
 import { planDigest, planText, type HostPlan } from '../cloud-init/host-plan';
 import { DomainRecords, type DnsProvider } from './DomainRecords';
-import { Host, type Platform } from './Host';
+import { Host, trusted, type PlanSource, type Platform } from './Host';
 import { jitsiName } from './names';
 import type { RecorderAccounts } from './RecorderAccounts';
 import { keyPair } from './SshAccess';
@@ -38,6 +39,7 @@ export class JitsiHost extends pulumi.ComponentResource {
   /** Password of the bridges of this shard. */
   readonly bridgePassword: pulumi.Output<string>;
   readonly #plan: HostPlan;
+  readonly #platform: Platform;
 
   constructor(args: JitsiHostArgs, opts?: pulumi.ComponentResourceOptions) {
     const name = jitsiName(args.shard);
@@ -46,6 +48,7 @@ export class JitsiHost extends pulumi.ComponentResource {
     const parent = { parent: this };
     this.domain = domain;
     this.#plan = args.plan;
+    this.#platform = platform;
 
     const address = (type: 'ipv4' | 'ipv6'): hcloud.PrimaryIp =>
       new hcloud.PrimaryIp(
@@ -127,7 +130,12 @@ export class JitsiHost extends pulumi.ComponentResource {
    */
   control(
     name: string,
-    run: { create: string; stdin?: string; delete?: pulumi.Input<string>; triggers?: pulumi.Input<string>[] },
+    run: {
+      create: pulumi.Input<string>;
+      stdin?: pulumi.Input<string>;
+      delete?: pulumi.Input<string>;
+      triggers?: pulumi.Input<string>[];
+    },
     opts: { parent: pulumi.Resource; dependsOn?: pulumi.Resource[] },
   ): command.remote.Command {
     return new command.remote.Command(
@@ -135,20 +143,36 @@ export class JitsiHost extends pulumi.ComponentResource {
       {
         connection: this.host.connection,
         addPreviousOutputInEnv: false,
-        triggers: [this.host.server.id],
+        triggers: this.host.boot,
         ...run,
       },
       { parent: opts.parent, dependsOn: [this.host.converge, ...(opts.dependsOn ?? [])] },
     );
   }
 
-  /** Keeps a pool's host plan on this host, from which the pool's hosts fetch it: its text stands once in the state. */
-  keepPlan(name: string, plan: HostPlan, parent: pulumi.Resource): command.remote.Command {
-    return this.control(
-      name,
-      { create: `platform-plans put ${planDigest(plan)}`, stdin: planText(plan, this.#plan) },
-      { parent },
-    );
+  /** Keeps a pool's host plan on this host, and what all hosts trust, for the pool's hosts to fetch. */
+  keepPlan(name: string, plan: HostPlan, parent: pulumi.Resource): PlanSource {
+    // Once for the pool: the digest is of the whole text.
+    const digest = planDigest(plan);
+    const trust = pulumi.jsonStringify(trusted(this.#platform));
+    const trustDigest = trust.apply((text) => createHash('sha256').update(text).digest('hex'));
+    return {
+      address: this.host.privateAddress,
+      planDigest: digest,
+      trustDigest,
+      kept: [
+        this.control(
+          `${name}-plan`,
+          { create: `platform-plans put ${digest}`, stdin: planText(plan, this.#plan) },
+          { parent },
+        ),
+        this.control(
+          `${name}-trust`,
+          { create: pulumi.interpolate`platform-plans put-trust ${trustDigest}`, stdin: trust },
+          { parent },
+        ),
+      ],
+    };
   }
 
   /**

@@ -1,6 +1,6 @@
 import * as hcloud from '@pulumi/hcloud';
 import * as pulumi from '@pulumi/pulumi';
-import { planDigest, type HostPlan } from '../cloud-init/host-plan';
+import type { HostPlan } from '../cloud-init/host-plan';
 import { Host, type Platform } from './Host';
 import type { JitsiHost } from './JitsiHost';
 import { recorderNames } from './names';
@@ -56,9 +56,7 @@ export class RecorderPool extends pulumi.ComponentResource {
     const parent = { parent: this };
     const names = recorderNames(args.count, args.lost);
 
-    const rolePlan = jitsiHost.keepPlan(`${name}-plan`, plan, this);
-    // Once for the pool: the digest is of the whole text.
-    const planFrom = { address: jitsiHost.host.privateAddress, digest: planDigest(plan) };
+    const planFrom = jitsiHost.keepPlan(name, plan, this);
     const roster = jitsiHost.control(
       `${name}-roster`,
       {
@@ -103,7 +101,6 @@ export class RecorderPool extends pulumi.ComponentResource {
           protect: false,
           replaceOnServerType: true,
           serverAfter: (order.get(recorder) ?? []).map((before) => converged.get(before)!),
-          convergeAfter: [rolePlan],
         },
         parent,
       );

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -503,7 +504,9 @@ describe('platform-apply', () => {
   it('takes a plan on standard input, unpacks converge from it and waits until the host is ready', () => {
     const made = host();
     const own = Object.entries(plans.jitsi!().files).filter(([path]) =>
-      /^\/usr\/local\/(lib\/platform\/converge\/|sbin\/platform-(converge|apply|secrets)$)/.test(path),
+      /^\/usr\/local\/(lib\/platform\/(converge\/|plan_store\.py)|sbin\/platform-(converge|apply|secrets)$)/.test(
+        path,
+      ),
     );
     // The host as it boots: with nothing but the programs of the user data.
     made.discard('/usr/local/lib/platform');
@@ -572,7 +575,7 @@ describe('platform-apply', () => {
     expect(made.read(`/var/lib/platform/plans/${digest}.json`)).toBe(planText(recorder));
     const wrong = put('0'.repeat(64));
     expect(wrong.status).toBe(2);
-    expect(wrong.stderr).toContain('expected a plan with the digest 000000000000');
+    expect(wrong.stderr).toContain('expected the digest 000000000000');
     made.plan({ ...keeper, files: {} });
     expect(put(digest)).toMatchObject({
       status: 2,
@@ -606,6 +609,20 @@ describe('platform-apply', () => {
       const forged = made.run('platform-apply', ['--fetch', other, '--from', from, '--fetch-within', '0']);
       expect(forged.code).toBe(1);
       expect(forged.output).toContain('another digest');
+      const trust = JSON.stringify({ 'ca-certificate': 'CA', 'deploy-keys': 'ssh-ed25519 AAAA' });
+      const trustDigest = createHash('sha256').update(trust).digest('hex');
+      const kept = spawnSync(planStore, ['put-trust', trustDigest], {
+        env: store.environment(),
+        input: trust,
+      });
+      expect(kept.status).toBe(0);
+      const given = made.secrets({ 'turn-secret': turn, trust: `${trustDigest} ${from}` });
+      expect(given.output).toContain('3 secrets; changed: ca-certificate, deploy-keys;');
+      expect(made.read('/etc/platform/secrets/ca-certificate')).toBe('CA');
+      expect(made.secrets({ trust: 'somewhere' })).toMatchObject({
+        code: 2,
+        output: expect.stringContaining('trust is not SHA256 ADDRESS') as string,
+      });
       const answers = await Promise.all(
         ['/plans/../status.json', `/plans/${'0'.repeat(64)}`, '/'].map((path) =>
           fetch(`http://${from}${path}`),

@@ -24,7 +24,7 @@ describe('the school of the example', () => {
     expect(count(school.resources)).toMatchInlineSnapshot(`
       {
         "command:local:Command": 4,
-        "command:remote:Command": 10,
+        "command:remote:Command": 11,
         "hcloud:index/firewall:Firewall": 4,
         "hcloud:index/network:Network": 1,
         "hcloud:index/networkSubnet:NetworkSubnet": 1,
@@ -209,11 +209,18 @@ describe('the school of the example', () => {
       stdin: string;
     };
     expect(create).toMatch(/^platform-secrets && platform-apply --fetch [0-9a-f]{64} --from 10\.10\.1\.1$/);
-    expect(Object.keys(JSON.parse(stdin) as object).sort()).toEqual([
+    const trust = named(school, 'recorders-trust').inputs;
+    expect(Object.keys(JSON.parse(trust['stdin'] as string) as object)).toEqual([
       'ca-certificate',
       'deploy-keys',
+    ]);
+    const digest = (trust['create'] as string).replace('platform-plans put-trust ', '');
+    const secrets = JSON.parse(stdin) as Record<string, string>;
+    expect(secrets['trust']).toBe(`${digest} 10.10.1.1`);
+    expect(Object.keys(secrets).sort()).toEqual([
       'store-access-key-id',
       'store-secret-access-key',
+      'trust',
       'webhook-secret',
       'xmpp-jibri-password',
       'xmpp-recorder-password',
