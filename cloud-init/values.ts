@@ -27,8 +27,10 @@ export interface JitsiValues extends CommonValues {
   shard: number;
   domain: string;
   letsEncryptEmail: string;
-  /** ACME directory of the certificate authority; default Let's Encrypt's. */
-  acmeDirectory?: string;
+  /** ACME directory of the certificate authority. */
+  acmeDirectory: string;
+  /** CA certificate of a private ACME server, PEM; unset when public ones vouch for it. */
+  acmeCaCertificate?: string;
   appId: string;
   appOrigins: string[];
   appUrl: string;

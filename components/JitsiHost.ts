@@ -78,7 +78,8 @@ export class JitsiHost extends pulumi.ComponentResource {
         dns: args.dns,
         names: [domain, ...args.furtherNames],
         ipv4: addresses.ipv4.ipAddress,
-        ipv6: addresses.ipv6.ipAddress,
+        // The provider answers the network's own address, `…::`; the service gives a host the first one after it.
+        ipv6: addresses.ipv6.ipAddress.apply((address) => address.replace(/::$/, '::1')),
       },
       parent,
     );

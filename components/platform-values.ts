@@ -47,6 +47,8 @@ export function jitsiValues(config: Plain, shard: number): JitsiValues {
     shard,
     domain: shardDomain(config.domain, shard),
     letsEncryptEmail: config.letsEncryptEmail,
+    acmeDirectory: config.acmeDirectory,
+    ...(config.acmeCaCertificate !== '' && { acmeCaCertificate: config.acmeCaCertificate }),
     appId: config.jwtAppId,
     appUrl: config.appUrl,
     appOrigins: [...new Set([config.appUrl, ...config.appOrigins])],

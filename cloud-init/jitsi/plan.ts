@@ -7,7 +7,8 @@ import { AUTHORITY, joinParts, STATUS_PORT, upkeepPart } from '../upkeep/plan';
 import type { JitsiValues } from '../values';
 import { enabledModules, hostOptions, pluginFiles, PLUGINS, roomOptions, shipped } from './prosody-modules';
 
-const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory';
+/** CA certificate of a private ACME server; certbot trusts no other then. */
+const ACME_CA = '/etc/letsencrypt/acme-ca.crt';
 
 /** Name by which TURN on port 443 is told from the web client; it needs an address record like the domain. */
 export const turnName = (domain: string): string => `turn.${domain}`;
@@ -54,7 +55,9 @@ function templateValues(values: JitsiValues): Record<string, string | number | b
     appId: values.appId,
     appUrl: values.appUrl,
     letsEncryptEmail: values.letsEncryptEmail,
-    acmeDirectory: values.acmeDirectory ?? LETS_ENCRYPT,
+    acmeDirectory: values.acmeDirectory,
+    acmeCaFile: values.acmeCaCertificate ? ACME_CA : '',
+    acmeCaCertificate: values.acmeCaCertificate?.trim() ?? '',
     serverNames: turnOnPort443 ? `${domain} ${turnName(domain)}` : domain,
     turnDomain: turnName(domain),
     turnOn443: turnOnPort443
@@ -108,6 +111,7 @@ const rules: FileRule[] = [
   { ...early, path: '/etc/systemd/system/*.service.d/*' },
   { ...early, path: '/etc/systemd/system/platform-certificate.service' },
   { ...early, path: '/usr/local/sbin/platform-certificate' },
+  { ...early, path: ACME_CA },
   { ...early, path: '/etc/nginx/sites-available/*' },
   { ...early, path: '/etc/nginx/snippets/*' },
   { ...early, path: '/etc/jitsi/meet/*' },
@@ -236,7 +240,7 @@ export function jitsiHostPlan(values: JitsiValues): HostPlan {
       appUrl: values.appUrl,
       webhookUrl: values.webhookUrl,
       letsEncryptEmail: values.letsEncryptEmail,
-      acmeDirectory: values.acmeDirectory ?? '',
+      acmeDirectory: values.acmeDirectory,
       sipAccount: jigasi?.sipAccount ?? '',
       ...Object.fromEntries(values.appOrigins.map((origin, index) => [`appOrigins[${index}]`, origin])),
     },
@@ -244,6 +248,7 @@ export function jitsiHostPlan(values: JitsiValues): HostPlan {
   );
   const omit = [
     ...(values.turnOnPort443 ? [] : ['/etc/nginx/modules-enabled/*']),
+    ...(values.acmeCaCertificate ? [] : [ACME_CA, '/etc/systemd/system/certbot.service.d/*']),
     ...(jigasi
       ? []
       : ['/usr/local/sbin/platform-sip-account', '/etc/systemd/system/platform-sip-account.service']),

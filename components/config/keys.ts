@@ -37,6 +37,7 @@ const hostname = z
   .max(200)
   .regex(/^(?=.{4,})([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])$/);
 const httpsOrigin = z.string().regex(/^https:\/\/[a-z0-9.-]+(:\d{1,5})?$/);
+const httpsUrl = z.string().regex(/^https:\/\/[a-z0-9.-]+(:\d{1,5})?\/[A-Za-z0-9/_.~-]*$/);
 const hex32 = z.string().regex(/^[0-9a-f]{32}$/);
 const publicKey = z
   .string()
@@ -96,6 +97,16 @@ export const keys = {
   ),
   deployKeyRotation: key(count(0, 9999), 'a whole number, 0 to 9999', '0'),
   letsEncryptEmail: key(optional(email), 'an e-mail address', 'it@school.example'),
+  acmeDirectory: key(
+    httpsUrl,
+    'the https address of an ACME directory, without a query',
+    'https://acme-staging-v02.api.letsencrypt.org/directory',
+  ),
+  acmeCaCertificate: key(
+    optional(z.string().regex(/^-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*$/)),
+    'one certificate in PEM form',
+    'pulumi config set acmeCaCertificate < acme-ca.pem',
+  ),
   dnsProvider: key(z.enum(['cloudflare', 'hetzner', 'none']), 'cloudflare, hetzner or none', 'hetzner'),
   dnsZoneId: key(optional(hex32), '32 hexadecimal digits', '023e105f4ecef8ad9ca31a8372d0c353'),
   dnsZone: key(optional(hostname), 'the DNS name of a zone', 'school.example'),

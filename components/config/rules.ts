@@ -25,6 +25,7 @@ export function ruleProblems(config: ConfigValues): Problem[] {
     ...secretProblems(config),
     ...sizeProblems(config),
     ...sourceProblems(config),
+    ...acmeProblems(config),
   ];
 }
 
@@ -228,4 +229,17 @@ function sourceProblems(config: ConfigValues): Problem[] {
         ]
       : [],
   );
+}
+
+function acmeProblems(config: ConfigValues): Problem[] {
+  const letsEncrypt = new URL(config.acmeDirectory).hostname.endsWith('.letsencrypt.org');
+  return given(config.acmeCaCertificate) && letsEncrypt
+    ? [
+        {
+          key: 'acmeCaCertificate',
+          expected: "no value with Let's Encrypt's acmeDirectory, whose server every host trusts",
+          example: 'pulumi config rm acmeCaCertificate',
+        },
+      ]
+    : [];
 }

@@ -117,7 +117,7 @@ async function build(target: string, say: (line: string) => void): Promise<void>
 }
 
 /** A Go that fetches by itself the version that the module asks for; older ones cannot. */
-function findGo(): string | undefined {
+export function findGo(): string | undefined {
   const go = which('go') ?? which('go', '/usr/local/go/bin:/usr/lib/go/bin');
   const version =
     go && spawnSync(go, ['env', 'GOVERSION'], { encoding: 'utf8' }).stdout.trim().replace(/^go/, '');

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, readdirSync } from 'node:fs';
+import { chmodSync, chownSync, readdirSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { jitsiHostPlan } from '../../cloud-init/roles';
 import { ProsodyHost } from './prosody-host';
@@ -121,7 +121,7 @@ describe.skipIf(!has('prosody') || !has('runuser') || !isRoot)(
 
 describe.skipIf(!has('openssl') || !isRoot)('platform-certificate (needs openssl, root)', () => {
   const role = new RenderedRole(jitsiHostPlan(fullJitsiValues));
-  const domain = fullJitsiValues.domain;
+  const { domain, acmeDirectory: directory } = fullJitsiValues;
   const called: string[] = [];
   const env = { PATH: `${role.path('/bin')}:${process.env.PATH}`, PLATFORM_ROOT: role.root };
   const command = (...args: string[]) => {
@@ -130,12 +130,13 @@ describe.skipIf(!has('openssl') || !isRoot)('platform-certificate (needs openssl
     role.write('/calls', '');
     return done;
   };
-  const pair = (certificate: string, key: string, name: string, days = '10') => {
+  const pair = (certificate: string, key: string, name: string, days = '10', names = [domain]) => {
     role.write(key, '', 0o600);
     role.write(certificate, '');
     run('openssl', [
       ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', days],
       ...['-subj', `/CN=${name}`, '-keyout', role.path(key), '-out', role.path(certificate)],
+      ...['-addext', `subjectAltName=${names.map((each) => `DNS:${each}`).join()}`],
     ]);
   };
   const served = () =>
@@ -168,25 +169,88 @@ describe.skipIf(!has('openssl') || !isRoot)('platform-certificate (needs openssl
     command('install');
     expect(served()).toContain('stack');
   });
-  it('does not ask the authority while DNS points elsewhere', () => {
+  const lineage = `/etc/letsencrypt/live/${domain}`;
+  const issued = (names: string[], directory: string, days?: string) => {
+    pair(`${lineage}/fullchain.pem`, `${lineage}/privkey.pem`, 'encrypted', days, names);
+    role.write(`/etc/letsencrypt/renewal/${domain}.conf`, `[renewalparams]\nserver = ${directory}\n`);
+  };
+  const certbot = (script: string) =>
+    role.write('/bin/certbot', `#!/bin/sh\necho "certbot $*" >>${role.path('/calls')}\n${script}\n`, 0o755);
+  const waiting = () =>
+    Object.fromEntries(
+      role
+        .read('/var/lib/platform/certificate-request')
+        .trim()
+        .split('\n')
+        .map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string]),
+    );
+  /** Minutes until the authority is asked again. */
+  const pause = () => Math.round((Number(waiting().next) - Date.now() / 1000) / 60);
+  const asked = () => called.some((call) => call.startsWith('certbot'));
+
+  it('does not ask the authority while a name has an address of another host, and says so once', () => {
     const { code, output } = command('request');
     expect(code).toBe(75);
-    expect(output).toContain(`${domain} does not point at 198.18.0.5 yet`);
-    expect(called.join()).not.toContain('certbot');
+    expect(output).toBe(
+      `${domain} points at 203.0.113.9, not at 198.18.0.5; the certificate is asked for when it does\n`,
+    );
+    expect(command('request')).toEqual({ code: 75, output: '' });
+    expect(asked()).toBe(false);
   });
   it('asks for all names when DNS is right, and keeps the old one when that fails', () => {
     role.write('/bin/getent', '#!/bin/sh\n[ "$1" = group ] && exit 2\necho "198.18.0.5 STREAM x"\n', 0o755);
+    certbot("echo '  Detail: 198.18.0.5: connection refused'; exit 1");
     const { code, output } = command('request');
     expect(code).toBe(1);
-    expect(output).toContain('gave no certificate');
+    expect(output).toBe(
+      `${directory} gave no certificate for ${domain} turn.${domain}: 198.18.0.5: connection refused\n`,
+    );
     expect(called.join()).toMatch(
       /certbot certonly .*--webroot .*-d meet-2\.example\.org -d turn\.meet-2\.example\.org/,
     );
     expect(served()).toContain('stack');
+    expect(command('status')).toMatchObject({
+      code: 1,
+      output: expect.stringMatching(/^stack until .*\n.*connection refused\nasked again at 20/) as string,
+    });
+  });
+  it('asks again later and later, as the authority’s limits want it, or at once by --now', () => {
+    expect(pause()).toBe(15);
+    expect(command('request')).toEqual({ code: 75, output: '' });
+    expect(asked()).toBe(false);
+    for (const minutes of [30, 60, 120, 240, 480, 720, 720]) {
+      expect(command('request', '--now').code).toBe(1);
+      expect(asked()).toBe(true);
+      expect(pause()).toBe(minutes);
+    }
+    const later = new Date(Date.now() + 3 * 24 * 3600_000).toISOString().replace(/T(.*)\..*/, ' $1 UTC');
+    certbot(`echo '  Detail: too many failed authorizations, retry after ${later}: see'; exit 1`);
+    command('request', '--now');
+    expect(pause()).toBe(3 * 24 * 60);
+    role.write('/var/lib/platform/certificate-request', 'reason=x\nrefusals=1\nnext=1\n');
+    command('request');
+    expect(asked()).toBe(true);
+  });
+  it('is content with the authority’s certificate for just these names, and asks for any other', () => {
+    issued([domain, `turn.${domain}`], directory);
+    expect(command('request')).toMatchObject({ code: 0 });
+    expect(asked()).toBe(false);
+    expect(served()).toContain('encrypted');
+    expect(role.exists('/var/lib/platform/certificate-request')).toBe(false);
+    for (const [names, from] of [
+      [[domain], directory],
+      [[domain, `turn.${domain}`, `old.${domain}`], directory],
+      [[domain, `turn.${domain}`], 'https://staging.example.org/directory'],
+    ] as const) {
+      rmSync(role.path('/var/lib/platform/certificate-request'), { force: true });
+      issued([...names], from);
+      command('request');
+      expect(asked(), names.join()).toBe(true);
+      expect(called.join().includes('--force-renewal')).toBe(from !== directory);
+    }
   });
   it('takes Let’s Encrypt’s before all others, and goes back when it has run out', () => {
-    const lineage = `/etc/letsencrypt/live/${domain}`;
-    pair(`${lineage}/fullchain.pem`, `${lineage}/privkey.pem`, 'encrypted');
+    issued([domain], directory);
     expect(command('install').code).toBe(0);
     expect(served()).toContain('encrypted');
     expect(command('status')).toMatchObject({ code: 0 });

@@ -17,6 +17,7 @@ export const jitsiValues: JitsiValues = {
   shard: 1,
   domain: 'meet.example.org',
   letsEncryptEmail: 'admin@example.org',
+  acmeDirectory: 'https://acme.example.org/directory',
   appId: 'lessons',
   appOrigins: ['https://app.example.org', 'https://old-app.example.org'],
   appUrl: 'https://app.example.org',
@@ -39,6 +40,7 @@ export const fullJitsiValues: JitsiValues = {
   turnOnPort443: true,
   relays: true,
   jigasi: { sipAccount: 'school@sip.example.org' },
+  acmeCaCertificate: '-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n',
   alertWebhook: 'https://alerts.example.org/hook',
 };
 

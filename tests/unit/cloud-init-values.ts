@@ -21,6 +21,7 @@ export const jitsiValues: JitsiValues = {
   shard: 1,
   domain: 'meet.example.org',
   letsEncryptEmail: 'admin@example.org',
+  acmeDirectory: 'https://acme.example.org/directory',
   appId: 'school',
   appOrigins: ['https://school.example.org'],
   appUrl: 'https://school.example.org',
