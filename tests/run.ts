@@ -84,6 +84,22 @@ const go = { go: 'golang-go' };
 /** Schools know nothing of each other, and an engine leaves one of two cores idle. */
 const sideBySide = ['--fileParallelism', '--maxWorkers=2'];
 
+/** The shard's signalling on this machine: Prosody of both releases, nginx and the stand-in focus. */
+const signalling = {
+  prosody: 'prosody',
+  nginx: 'nginx-full',
+  luacheck: 'lua-check',
+  openssl: 'openssl',
+  mmdebstrap: 'mmdebstrap',
+  '/usr/share/keyrings/debian-archive-keyring.gpg': 'debian-archive-keyring',
+  '/usr/share/lua/5.2/basexx.lua': 'lua-basexx',
+  '/usr/share/lua/5.2/inspect.lua': 'lua-inspect',
+  '/usr/share/lua/5.4/openssl/auxlib.lua': 'lua-luaossl',
+  '/usr/share/lua/5.4/cjson/util.lua': 'lua-cjson',
+  '/usr/share/lua/5.4/ssl.lua': 'lua-sec',
+  '/usr/lib/python3/dist-packages/slixmpp/__init__.py': 'python3-slixmpp',
+};
+
 const tiers: Record<string, Suite[]> = {
   test: [
     {
@@ -122,21 +138,14 @@ const tiers: Record<string, Suite[]> = {
     {
       name: 'prosody',
       about: 'the real Prosody 0.12 and 13, with real XMPP clients through the real nginx',
-      needs: {
-        prosody: 'prosody',
-        nginx: 'nginx-full',
-        luacheck: 'lua-check',
-        openssl: 'openssl',
-        mmdebstrap: 'mmdebstrap',
-        '/usr/share/keyrings/debian-archive-keyring.gpg': 'debian-archive-keyring',
-        '/usr/share/lua/5.2/basexx.lua': 'lua-basexx',
-        '/usr/share/lua/5.2/inspect.lua': 'lua-inspect',
-        '/usr/share/lua/5.4/openssl/auxlib.lua': 'lua-luaossl',
-        '/usr/share/lua/5.4/cjson/util.lua': 'lua-cjson',
-        '/usr/share/lua/5.4/ssl.lua': 'lua-sec',
-        '/usr/lib/python3/dist-packages/slixmpp/__init__.py': 'python3-slixmpp',
-      },
+      needs: signalling,
       run: () => vitest('tests/prosody'),
+    },
+    {
+      name: 'protocol',
+      about: "what the stand-ins say, by Jitsi's own protocol classes",
+      needs: { ...signalling, mvn: 'maven', javac: 'default-jdk-headless', hocon: 'ruby-hocon' },
+      run: () => vitest('tests/protocol'),
     },
     {
       name: 'cloud',

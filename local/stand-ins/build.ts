@@ -41,6 +41,7 @@ const shared: Record<string, Record<string, string>> = {
   'jitsi-meet-prosody': { 'usr/share/jitsi-meet/prosody-plugins': 'prosody-plugins' },
   jicofo: {
     'usr/share/jicofo/focus.py': 'focus/focus.py',
+    'usr/share/jicofo/conference.py': 'focus/conference.py',
     'usr/share/jicofo/stand_in.py': 'packages/common/stand_in.py',
   },
   'jitsi-videobridge2': { 'usr/share/jitsi-videobridge/stand_in.py': 'packages/common/stand_in.py' },

@@ -28,6 +28,8 @@ export interface Circumstances {
   config?: [string | RegExp, string][];
   /** A module of this folder that is loaded on the domain's host as well. */
   hostModule?: string;
+  /** More accounts: first label of the host, user, password. */
+  accounts?: [string, string, string][];
   /** The previous secret of a rotation is there. */
   previousSecret?: boolean;
 }
@@ -70,7 +72,8 @@ export class Lab {
   readonly role: RenderedRole;
   web: Web | undefined;
   private port = 0;
-  private c2s = 0;
+  /** Port for logins without a browser. */
+  c2s = 0;
   private process: ChildProcess | undefined;
   private focus: ChildProcess | undefined;
   private said = '';
@@ -152,6 +155,7 @@ export class Lab {
     }
     this.account('auth', 'focus', FOCUS_PASSWORD);
     this.account('recorder', 'recorder', RECORDER_PASSWORD);
+    for (const account of this.circumstances.accounts ?? []) this.account(...account);
     for (const [path, content] of Object.entries(this.circumstances.files ?? {})) role.write(path, content);
     role.write('/focus-password', FOCUS_PASSWORD, 0o600);
     if (process.getuid?.() === 0) spawnSync('chown', ['-R', 'prosody:prosody', role.root]);

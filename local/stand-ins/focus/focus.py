@@ -16,41 +16,30 @@ answers 200 while logged in. A lost connection is taken up again.
 import argparse
 import asyncio
 import logging
+import os
 import ssl
 import sys
 
 import slixmpp
 from slixmpp import ClientXMPP
-from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.xmlstream import ET
 from slixmpp.xmlstream.handler import CoroutineCallback, Callback
 from slixmpp.xmlstream.matcher import MatchXPath, StanzaPath
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from conference import Conference
+
 FOCUS = "http://jitsi.org/protocol/focus"
-MUC = "http://jabber.org/protocol/muc"
-DATA = "jabber:x:data"
-NICK = "focus"
 
 log = logging.getLogger("focus")
-
-
-class Conference:
-    """A room that focus is in."""
-
-    def __init__(self):
-        self.ready = asyncio.get_running_loop().create_future()
-        # Set while focus leaves; done when it is out.
-        self.gone = None
-        # nick -> (bare JID, affiliation), without focus
-        self.people = {}
-        self.owner = None
 
 
 class Focus(ClientXMPP):
     def __init__(self, options, password):
         super().__init__(f"focus@auth.{options.domain}/focus", password)
         self.options = options
-        self.conferences = {}
+        # bare JID of a room -> what takes the presences from it
+        self.rooms = {}
         self.whitespace_keepalive_interval = 10
         self.logged_in = False
         if options.ca:
@@ -74,7 +63,7 @@ class Focus(ClientXMPP):
             self.connect(*place)
 
     async def started(self, _):
-        self.conferences.clear()
+        self.rooms.clear()
         self.send_presence()
         # Answered after the presence was taken: from then on focus is reached.
         await self.get_roster(timeout=10)
@@ -90,118 +79,40 @@ class Focus(ClientXMPP):
     async def asked(self, iq):
         if iq["type"] != "set":
             return
-        request = iq.xml.find(f"{{{FOCUS}}}conference")
-        room = (request.get("room") or "").lower()
+        room = (iq.xml.find(f"{{{FOCUS}}}conference").get("room") or "").lower()
+        if "@" not in room:
+            error = iq.reply()
+            error.error()
+            error["error"]["type"] = "modify"
+            error["error"]["condition"] = "bad-request"
+            error.send()
+            return
         reply = iq.reply()
         answer = ET.SubElement(reply.xml, f"{{{FOCUS}}}conference", {"room": room, "focusjid": self.boundjid.bare})
         try:
             await self.enter(room)
             answer.set("ready", "true")
-        except (IqError, IqTimeout, asyncio.TimeoutError, PermissionError) as error:
+        except (asyncio.TimeoutError, PermissionError) as error:
             log.warning("no conference in %s: %r", room, error)
             answer.set("ready", "false")
+        # Jicofo's own login, which a server that checks tokens has off.
+        ET.SubElement(answer, f"{{{FOCUS}}}property", {"name": "authentication", "value": "false"})
         reply.send()
 
     async def enter(self, room):
-        conference = self.conferences.get(room)
+        conference = self.rooms.get(room)
         while conference is not None and conference.gone is not None:
             await asyncio.wait_for(asyncio.shield(conference.gone), 15)
-            conference = self.conferences.get(room)
+            conference = self.rooms.get(room)
         if conference is None:
-            conference = self.conferences[room] = Conference()
-            presence = self.make_presence(pto=f"{room}/{NICK}")
-            presence.xml.append(ET.Element(f"{{{MUC}}}x"))
-            presence.send()
+            conference = Conference(self, room, self.options.auto_owner, lambda: self.rooms.pop(room, None))
+            self.rooms[room] = conference
         await asyncio.wait_for(asyncio.shield(conference.ready), 15)
 
-    async def configure(self, room, conference):
-        try:
-            form = (await self.owner_query(room, "get")).xml.find(f".//{{{DATA}}}x")
-            submit = ET.Element(f"{{{DATA}}}x", {"type": "submit"})
-            for field in form.iter(f"{{{DATA}}}field"):
-                if field.get("var") in ("FORM_TYPE", "muc#roomconfig_whois"):
-                    copy = ET.SubElement(submit, f"{{{DATA}}}field", {"var": field.get("var")})
-                    value = "anyone" if field.get("var") == "muc#roomconfig_whois" else f"{MUC}#roomconfig"
-                    ET.SubElement(copy, f"{{{DATA}}}value").text = value
-            await self.owner_query(room, "set", submit)
-        except (IqError, IqTimeout) as error:
-            log.error("cannot configure %s: %r", room, error)
-            self.leave(room)
-            if not conference.ready.done():
-                conference.ready.set_exception(PermissionError("room not configured"))
-            return
-        if not conference.ready.done():
-            conference.ready.set_result(None)
-        self.elect(room)
-
-    async def owner_query(self, room, kind, form=None):
-        iq = self.make_iq(id=self.new_id(), ito=room, itype=kind)
-        query = ET.SubElement(iq.xml, f"{{{MUC}#owner}}query")
-        if form is not None:
-            query.append(form)
-        return await iq.send(timeout=10)
-
     def presence(self, presence):
-        conference = self.conferences.get(presence["from"].bare)
-        if conference is None:
-            return
-        room, nick = presence["from"].bare, presence["from"].resource
-        if presence["type"] == "error":
-            self.out(room)
-            if not conference.ready.done():
-                conference.ready.set_exception(PermissionError("room not entered"))
-            return
-        item = presence.xml.find(f"{{{MUC}#user}}x/{{{MUC}#user}}item")
-        if item is None:
-            return
-        if nick == NICK:
-            if presence["type"] == "unavailable":
-                self.out(room)
-            elif not conference.ready.done() and item.get("affiliation") == "owner":
-                asyncio.create_task(self.configure(room, conference))
-            return
-        if presence["type"] == "unavailable":
-            conference.people.pop(nick, None)
-        else:
-            conference.people[nick] = ((item.get("jid") or "").split("/")[0], item.get("affiliation"))
-        if conference.people:
-            self.elect(room)
-        elif conference.gone is None:
-            self.leave(room)
-
-    def elect(self, room):
-        """Hands ownership to the first in when none has it; each is asked for once, as Jicofo does."""
-        conference = self.conferences.get(room)
-        if conference is None or not self.options.auto_owner or not conference.people:
-            return
-        owners = [bare for bare, affiliation in conference.people.values() if affiliation == "owner"]
-        if owners:
-            conference.owner = owners[0]
-            return
-        if conference.owner is not None and any(bare == conference.owner for bare, _ in conference.people.values()):
-            return
-        bare = next(iter(conference.people.values()))[0]
-        conference.owner = bare
-        asyncio.create_task(self.grant(room, bare))
-
-    async def grant(self, room, bare):
-        iq = self.make_iq(id=self.new_id(), ito=room, itype="set")
-        query = ET.SubElement(iq.xml, f"{{{MUC}#admin}}query")
-        ET.SubElement(query, f"{{{MUC}#admin}}item", {"jid": bare, "affiliation": "owner"})
-        try:
-            await iq.send(timeout=10)
-            log.info("granted ownership in %s", room)
-        except (IqError, IqTimeout) as error:
-            log.warning("Failed to grant ownership in %s: %s", room, getattr(error, "condition", "timeout"))
-
-    def leave(self, room):
-        self.conferences[room].gone = asyncio.get_running_loop().create_future()
-        self.send_presence(pto=f"{room}/{NICK}", ptype="unavailable")
-
-    def out(self, room):
-        conference = self.conferences.pop(room)
-        if conference.gone is not None and not conference.gone.done():
-            conference.gone.set_result(None)
+        room = self.rooms.get(presence["from"].bare)
+        if room is not None:
+            room.presence(presence)
 
     async def health(self, reader, writer):
         line = await reader.readline()

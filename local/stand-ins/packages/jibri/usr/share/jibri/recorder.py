@@ -42,8 +42,9 @@ class Call(Client):
 
     def __init__(self, environment, room, ended):
         login = environment["call-login"]
+        port = int(environment["control-login"].get("port", 5222))
         verify = not stand_in.true(environment.get("trust-all-xmpp-certs", True))
-        super().__init__(f"{login['username']}@{login['domain']}", str(login["password"]), environment["xmpp-server-hosts"][0], 5222, verify)
+        super().__init__(f"{login['username']}@{login['domain']}", str(login["password"]), environment["xmpp-server-hosts"][0], port, verify)
         # The real one is a browser and comes by the web server; this certificate is for the control login's domain.
         self.ssl_context.check_hostname = False
         self.room = room

@@ -1,5 +1,7 @@
 """Stand-in for Jitsi's videobridge: a member of its brewery that carries no media.
 
+usage: bridge.py [JVB.CONF]
+
 It reads jvb.conf: every entry of videobridge.apis.xmpp-client.configs is a login that says in its brewery, each 10 s
 or when something changes, how the bridge is (http://jitsi.org/protocol/colibri). REST on the private HTTP server:
 /about/health, /about/version, /colibri/stats, /colibri/drain, /colibri/drain/enable, /colibri/drain/disable and, when
@@ -17,7 +19,6 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import stand_in
 
-CONF = "/etc/jitsi/videobridge/jvb.conf"
 COLIBRI = "http://jitsi.org/protocol/colibri"
 VERSION = "2.3-stand-in"
 MAGIC = 0x2112A442
@@ -156,8 +157,8 @@ class Bridge:
         return any(stand_in.true(stand_in.at(self.settings, path, False)) for path in ("rest.shutdown.enabled", "apis.rest.shutdown.enabled"))
 
 
-async def main():
-    settings = stand_in.settings(CONF, "videobridge")
+async def main(conf):
+    settings = stand_in.settings(conf, "videobridge")
     bridge = Bridge(settings)
     loop = asyncio.get_running_loop()
     # Java's exit status after this signal.
@@ -182,4 +183,4 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("stand-in").setLevel(logging.INFO)
     print("This is a stand-in for Jitsi Videobridge: it joins its brewery and carries no media.", flush=True)
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "/etc/jitsi/videobridge/jvb.conf"))
