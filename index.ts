@@ -4,7 +4,7 @@ import { BridgePool } from './components/BridgePool';
 import { readConfig } from './components/config';
 import type { Platform } from './components/Host';
 import { JitsiHost } from './components/JitsiHost';
-import { shardDomain } from './components/names';
+import { poolOf, shardDomain } from './components/names';
 import { PlatformCa } from './components/PlatformCa';
 import { PlatformNetwork } from './components/PlatformNetwork';
 import { bridgeValues, jitsiValues, recorderValues, turnName } from './components/platform-values';
@@ -41,6 +41,8 @@ export = async () => {
       tokenAuth,
       recorderAccounts,
       sipPassword: config.sipPassword,
+      alertWebhook: config.alertWebhook,
+      alertSmtp: config.alertSmtp,
       protect: config.hostProtection,
     });
     const bridges = new BridgePool({
@@ -93,6 +95,14 @@ export = async () => {
     recordingStoreSecretAccessKey: store.secretAccessKey,
     recorderCapacity: recorders.hosts.length * config.recorderInstancesPerHost,
     hosts: allHosts.map((host) => host.summary),
+    // For the programs in operations/: what outside people trust, and the way to the hosts.
+    caCertificate: ca.certificate,
+    ssh: {
+      ...access.way,
+      hostKeys: Object.fromEntries(allHosts.map((host) => [poolOf(host.hostName), host.hostKey])),
+    },
+    deployKey: access.deployKey,
+    bastionPrivateKey: config.bastionPrivateKey,
     pendingRebuilds: pulumi
       .all(allHosts.map((host) => host.pendingRebuild))
       .apply((all) => all.filter((one) => one)),

@@ -92,6 +92,8 @@ export class Host extends pulumi.ComponentResource {
   readonly connection: command.types.input.remote.ConnectionArgs;
   /** Changes with every first boot, that of a rebuild too, which keeps the server's id. Commands run again then. */
   readonly boot: pulumi.Output<string>[];
+  /** Public half of the host's SSH key, by which it is known. */
+  readonly hostKey: pulumi.Output<string>;
   /** Has run when the host does its work. */
   readonly converge: command.remote.Command;
   /** What the stack's outputs say of the host. */
@@ -167,6 +169,7 @@ export class Host extends pulumi.ComponentResource {
     );
     this.publicAddress = this.server.ipv4Address;
     this.publicAddress6 = this.server.ipv6Address;
+    this.hostKey = hostKey.publicKey;
     this.connection = access.connection(this, hostKey.publicKey);
     const bootedWith = this.server.labels.apply((labels) => labels?.['boot-generation'] ?? 'unknown');
     this.boot = [this.server.id, bootedWith];

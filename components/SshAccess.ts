@@ -17,6 +17,9 @@ export interface SshAccessArgs {
   labels: Record<string, string>;
 }
 
+/** Who the stack is on a host. */
+const sshUser = 'root';
+
 export interface KeyPair {
   /** OpenSSH's own form, which sshd reads. */
   privateKey: pulumi.Output<string>;
@@ -48,6 +51,10 @@ export class SshAccess extends pulumi.ComponentResource {
   readonly sshKeyIds: pulumi.Output<string>[];
   /** Public deploy keys that hosts accept, one a line. */
   readonly deployKeys: pulumi.Output<string>;
+  /** What opens every host now, in OpenSSH's form. */
+  readonly deployKey: pulumi.Output<string>;
+  /** The way to the hosts, without its secrets, as the stack's outputs tell it; no bastion: the public addresses. */
+  readonly way: { user: string; bastion?: { host: string; port: number; user: string; hostKey: string } };
   readonly #deployKey: KeyPair;
   readonly #bastion: types.input.remote.ProxyConnectionArgs | undefined;
 
@@ -70,6 +77,12 @@ export class SshAccess extends pulumi.ComponentResource {
       accepted.map((number) => [number, keyPair(`${name}-deploy-key-${number}`, { parent: this })]),
     );
     this.#deployKey = keys.get(rotation)!;
+    this.deployKey = this.#deployKey.privateKey;
+    const { bastionHost: host, bastionPort: port, bastionUser, bastionHostKey } = args;
+    this.way = {
+      user: sshUser,
+      ...(host !== '' && { bastion: { host, port, user: bastionUser, hostKey: bastionHostKey } }),
+    };
     this.deployKeys = pulumi
       .all([...keys.values()].map((key) => key.publicKey))
       .apply((all) => all.join('\n'));
@@ -100,7 +113,7 @@ export class SshAccess extends pulumi.ComponentResource {
     const bastion = this.#bastion;
     return {
       host: bastion ? host.privateAddress : host.publicAddress,
-      user: 'root',
+      user: sshUser,
       privateKey: this.#deployKey.privateKeyPem,
       hostKey,
       // A new host answers within a minute or two; the provider waits longer after each try.

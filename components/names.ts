@@ -8,6 +8,10 @@ export const jitsiName = (shard: number): string => `jitsi-${shard}`;
 export const bridgeName = (shard: number, number: number): string => `bridge-${shard}-${number}`;
 export const recorderName = (number: number): string => `recorder-${number}`;
 
+/** The pool that a host belongs to, `recorder` or `bridge-1`, whose hosts share an SSH key; a Jitsi host is its own. */
+export const poolOf = (host: string): string =>
+  host.startsWith('jitsi-') ? host : host.slice(0, host.lastIndexOf('-'));
+
 /**
  * Private address of a host in a /16: Jitsi hosts in x.y.1, recorders in x.y.2, the app in x.y.3 and the
  * bridges of shard S in x.y.(10+S).

@@ -24,8 +24,8 @@ async function serverNamed(cloud: CloudEndpoint, name: string): Promise<number> 
   return servers[0].id;
 }
 
-function show([program, ...args]: string[]): Promise<number> {
-  const child = spawn(program!, args, { stdio: 'inherit' });
+function show([program, ...args]: string[], environment: Record<string, string> = {}): Promise<number> {
+  const child = spawn(program!, args, { stdio: 'inherit', env: { ...process.env, ...environment } });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => resolve(code ?? 1));
@@ -44,9 +44,10 @@ export async function openShell(
 }
 
 /**
- * A host's journal, with converge's log among it; of a host that is off, what is on its disk.
+ * A host's logs by its own platform-logs. Of one that has not got so far, converge's log and the journal; of one that
+ * is off, what of these is on its disk.
  *
- * @param args journalctl's own, e.g. `-f`, `-u prosody`; without any the last 200 lines
+ * @param args those of platform-logs; of a host without it journalctl's
  */
 export async function openLogs(
   cloud: CloudEndpoint,
@@ -59,6 +60,9 @@ export async function openLogs(
   const wanted = args.length > 0 ? args : ['-n', '200'];
   const on = firstProcess(place, id) !== undefined;
   const written = writtenFiles(place, id);
+  if (on && existsSync(join(written, 'usr/local/sbin/platform-logs'))) {
+    return show(inMachine(place, id, ['platform-logs', ...args]));
+  }
   if (args.length === 0) {
     const converge = join(written, 'var/log/platform/converge.log');
     if (existsSync(converge)) {
@@ -75,5 +79,8 @@ export async function openLogs(
 }
 
 /** Runs a program of this machine where it reaches the hosts; answers its exit status. */
-export const runOutside = (cloudFolder: string, command: string[]): Promise<number> =>
-  show(inNamespace(placeOf(cloudFolder).gateway, command));
+export const runOutside = (
+  cloudFolder: string,
+  command: string[],
+  environment?: Record<string, string>,
+): Promise<number> => show(inNamespace(placeOf(cloudFolder).gateway, command), environment);

@@ -1,11 +1,13 @@
 import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { routerAddress } from '../machines/network';
 import { placeOf } from '../machines/place';
 import { standInRepository } from '../stand-ins/build';
 import { ensureCloud, runCloud, runningCloud, stopCloud, type CloudEndpoint } from './cloud';
 import { prepareEngine, pulumi, releaseStaleLock, type Engine } from './engine';
 import { bootsMachines, openLogs, openShell, runOutside } from './hosts';
 import { machineMode } from './machines';
-import { localPaths } from './paths';
+import { localPaths, projectRoot } from './paths';
 import { namesRepository, prepareSchool, settingsFile, stack } from './school';
 import { readHosts, readStatus, statusText } from './status';
 
@@ -20,7 +22,8 @@ Carries the platform of index.ts through the Pulumi CLI onto a Hetzner cloud on 
   shell HOST [CMD…]
                   a root shell on a booted host, or one command
   logs HOST [ARG…]
-                  its journal and converge's log; ARG is journalctl's, e.g. -f
+                  its logs by short names, e.g. logs jitsi-1 prosody --since 10min --follow; see npm run logs -- --help
+  doctor [--json] checks the platform from outside and every booted host; see npm run doctor -- --help
   outside CMD…    runs a program of this machine where it reaches the booted hosts, e.g. curl or ssh
   env             prints what points a shell at the local stack: eval "$(npm run -s local -- env)"
   api             keeps the local cloud up in the foreground, for any Hetzner client
@@ -162,6 +165,23 @@ async function atHost(
   return act(await ensure(), paths.cloud, host, args);
 }
 
+/** The very program that checks a real stack, run where it reaches the hosts. */
+async function doctor(args: string[]): Promise<number> {
+  const { engine, cloud } = await prepare();
+  if (!(await bootsMachines(cloud))) {
+    say('Hosts are declared, not booted: there is nothing to check. npm run local -- down, then --machines.');
+    return 1;
+  }
+  const program = [
+    process.execPath,
+    '--import',
+    'tsx',
+    join(projectRoot, 'operations', 'doctor', 'doctor.ts'),
+  ];
+  const options = ['--stack', stack, '--name-server', routerAddress, ...args];
+  return runOutside(paths.cloud, [...program, ...options], engine.environment);
+}
+
 async function down(): Promise<number> {
   if (!existsSync(paths.root)) {
     say('There is no local school.');
@@ -202,6 +222,8 @@ async function main(given: string[]): Promise<number> {
       return atHost(args, openShell);
     case 'logs':
       return atHost(args, openLogs);
+    case 'doctor':
+      return doctor(args);
     case 'outside':
       await ensure();
       return runOutside(paths.cloud, args);

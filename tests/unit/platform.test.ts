@@ -229,6 +229,9 @@ describe('the school of the example', () => {
 
   test('outputs are what the app stack and people need', () => {
     expect(Object.keys(school.outputs).sort()).toEqual([
+      'bastionPrivateKey',
+      'caCertificate',
+      'deployKey',
       'hosts',
       'jwtAppId',
       'jwtAudience',
@@ -240,6 +243,7 @@ describe('the school of the example', () => {
       'recordingStoreAccessKeyId',
       'recordingStoreSecretAccessKey',
       'shards',
+      'ssh',
       'webhookSecret',
     ]);
     expect(school.outputs).toMatchObject({
@@ -248,6 +252,7 @@ describe('the school of the example', () => {
       jwtIssuer: 'lesson-app',
       recorderCapacity: 3,
       pendingRebuilds: [],
+      ssh: { user: 'root', hostKeys: { 'jitsi-1': 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5' } },
     });
     expect(school.outputs['hosts']).toHaveLength(4);
   });
