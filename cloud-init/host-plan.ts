@@ -124,6 +124,8 @@ export const secretNames: Record<Role, readonly string[]> = {
     'xmpp-key',
     'fallback-certificate',
     'fallback-key',
+    'alert-webhook',
+    'alert-smtp',
     'deploy-keys',
   ],
   recorder: [

@@ -17,9 +17,6 @@ export interface CommonValues {
   /** The private network, IPv4 CIDR, e.g. 10.10.0.0/16. */
   networkCidr: string;
   packageSources: { debian?: Source; prosody: Source; jitsi: Source };
-  /** Where the host's own checks report a failure. */
-  alertWebhook?: string;
-  alertEmail?: string;
 }
 
 export interface JitsiValues extends CommonValues {
@@ -42,6 +39,12 @@ export interface JitsiValues extends CommonValues {
   recordingStart: 'first-moderator' | 'first-two-occupants' | 'first-person' | 'command';
   moderatorsMayRecord: boolean;
   jigasi?: { sipAccount: string };
+  /** Bridges of this shard besides its own, 0 or more. */
+  bridgeCount: number;
+  /** Whether failures of the shard's hosts are posted to the address in the secret `alert-webhook`. */
+  alertWebhook?: boolean;
+  /** Who gets a mail of them, through the relay in the secret `alert-smtp`. */
+  alertEmail?: string;
   relays: boolean;
 }
 

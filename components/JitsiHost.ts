@@ -26,6 +26,9 @@ export interface JitsiHostArgs {
   recorderAccounts: RecorderAccounts;
   /** Password of the telephone gateway's SIP account; without one there is no gateway. */
   sipPassword?: pulumi.Output<string>;
+  /** Where failures are told: address of a webhook, and of an SMTP relay with its login. */
+  alertWebhook?: pulumi.Output<string>;
+  alertSmtp?: pulumi.Output<string>;
   protect: boolean;
 }
 
@@ -110,6 +113,8 @@ export class JitsiHost extends pulumi.ComponentResource {
             'xmpp-jigasi-password': password('xmpp-jigasi-password'),
             'sip-password': args.sipPassword,
           }),
+          ...(args.alertWebhook && { 'alert-webhook': args.alertWebhook }),
+          ...(args.alertSmtp && { 'alert-smtp': args.alertSmtp }),
           'xmpp-certificate': xmpp.certificate,
           'xmpp-key': xmpp.privateKey,
           'fallback-certificate': fallback.certificate,

@@ -3,6 +3,8 @@ import type { ConfigValues, SecretName } from './config/keys';
 import { jitsiName, privateAddress, shardDomain } from './names';
 
 type Plain = Omit<ConfigValues, SecretName>;
+/** Of a secret it only matters whether it is given. */
+type WithAlerts = Plain & { alertWebhook?: unknown };
 
 const releases: Record<string, string> = { 'debian-12': 'bookworm', 'debian-13': 'trixie' };
 
@@ -41,7 +43,7 @@ export const webhookUrl = (appUrl: string): string => `${appUrl}/webhooks/platfo
 export const turnName = (domain: string): string => `turn.${domain}`;
 
 /** What a shard's Jitsi host is made from. */
-export function jitsiValues(config: Plain, shard: number): JitsiValues {
+export function jitsiValues(config: WithAlerts, shard: number): JitsiValues {
   return {
     ...commonValues(config),
     shard,
@@ -60,6 +62,9 @@ export function jitsiValues(config: Plain, shard: number): JitsiValues {
     moderatorsMayRecord: false,
     recordingStart: 'first-moderator',
     relays: false,
+    bridgeCount: config.bridgeCount,
+    alertWebhook: config.alertWebhook !== undefined,
+    ...(config.alertEmail !== '' && { alertEmail: config.alertEmail }),
     ...(config.sipAccount !== '' && { jigasi: { sipAccount: config.sipAccount } }),
   };
 }

@@ -171,19 +171,13 @@ export function recorderHostPlan(values: RecorderValues): HostPlan {
     ready: '/usr/local/sbin/platform-ready',
   };
   const logs = {
-    files: Object.fromEntries(
-      numbers.map((each) => [`recorder-${each}`, `/var/log/jitsi/jibri/${each}/log.0.txt`]),
-    ),
-    units: {
-      ...Object.fromEntries(numbers.map((each) => [`recorder-${each}-unit`, `platform-jibri@${each}`])),
-      upload: 'platform-upload',
-      status: 'platform-recorder-status',
-      disk: 'platform-disk-guard',
-    },
+    jibri: '/var/log/jitsi/jibri/*/log.0.txt platform-jibri@*',
+    upload: 'platform-upload',
+    status: 'platform-recorder-status platform-disk-guard',
   };
   return hostPlanOf(
     'recorder',
     values,
-    joinParts(upkeepPart(values, logs), role, ...numbers.map((each) => instancePart(values, each))),
+    joinParts(upkeepPart(logs), role, ...numbers.map((each) => instancePart(values, each))),
   );
 }

@@ -89,6 +89,8 @@ function templateValues(values: JitsiValues): Record<string, string | number | b
     bridgeNetwork: addressIn(values.networkCidr, `${10 + values.shard}.0`),
     statusPort: STATUS_PORT,
     networkCidr: values.networkCidr,
+    bridgeCount: values.bridgeCount,
+    alertEmail: values.alertEmail ?? '',
     // A command of the shell.
     ownBridge: values.jvbOnJitsiHost ? 'true' : 'false',
     readyUnits: [
@@ -242,6 +244,7 @@ export function jitsiHostPlan(values: JitsiValues): HostPlan {
       letsEncryptEmail: values.letsEncryptEmail,
       acmeDirectory: values.acmeDirectory,
       sipAccount: jigasi?.sipAccount ?? '',
+      alertEmail: values.alertEmail ?? '',
       ...Object.fromEntries(values.appOrigins.map((origin, index) => [`appOrigins[${index}]`, origin])),
     },
     'jitsi',
@@ -252,6 +255,9 @@ export function jitsiHostPlan(values: JitsiValues): HostPlan {
     ...(jigasi
       ? []
       : ['/usr/local/sbin/platform-sip-account', '/etc/systemd/system/platform-sip-account.service']),
+    ...(values.alertWebhook || values.alertEmail
+      ? []
+      : ['/usr/local/sbin/platform-alert', '/etc/systemd/system/platform-doctor.service.d/*']),
   ];
   const role: RolePart = {
     aptSources: [
@@ -336,6 +342,8 @@ export function jitsiHostPlan(values: JitsiValues): HostPlan {
       'xmpp-key',
       'fallback-certificate',
       'fallback-key',
+      ...(values.alertWebhook ? ['alert-webhook'] : []),
+      ...(values.alertEmail ? ['alert-smtp'] : []),
     ],
     ready: '/usr/local/sbin/platform-ready',
   };
@@ -347,20 +355,19 @@ export function jitsiHostPlan(values: JitsiValues): HostPlan {
     webSocketAddress: '127.0.0.1',
   };
   const logs = {
-    files: {
-      prosody: '/var/log/prosody/prosody.log',
-      'prosody-errors': '/var/log/prosody/prosody.err',
-      jicofo: '/var/log/jitsi/jicofo.log',
-      web: '/var/log/nginx/error.log',
-      ...(values.jvbOnJitsiHost && { bridge: '/var/log/jitsi/jvb.log' }),
-    },
-    units: { turn: 'coturn', certificate: 'platform-certificate-request', ...(jigasi && { sip: 'jigasi' }) },
+    prosody: '/var/log/prosody/prosody.log /var/log/prosody/prosody.err',
+    jicofo: '/var/log/jitsi/jicofo.log',
+    nginx: '/var/log/nginx/error.log',
+    coturn: 'coturn',
+    certificate: '/var/log/letsencrypt/letsencrypt.log platform-certificate-request',
+    ...(values.jvbOnJitsiHost && { jvb: '/var/log/jitsi/jvb.log jitsi-videobridge2' }),
+    ...(jigasi && { jigasi: 'jigasi' }),
   };
   return hostPlanOf(
     'jitsi',
     values,
     joinParts(
-      upkeepPart(values, logs),
+      upkeepPart(logs),
       role,
       ...(values.jvbOnJitsiHost ? [videobridgePart(bridge, false)] : []),
       ...(jigasi ? [sipPart()] : []),

@@ -73,10 +73,7 @@ export function bridgeHostPlan(values: BridgeValues): HostPlan {
     'bridge',
     values,
     joinParts(
-      upkeepPart(values, {
-        files: { bridge: '/var/log/jitsi/jvb.log' },
-        units: { 'bridge-unit': 'jitsi-videobridge2' },
-      }),
+      upkeepPart({ jvb: '/var/log/jitsi/jvb.log jitsi-videobridge2' }),
       { aptSources: [aptSource('jitsi', values.packageSources.jitsi)] },
       videobridgePart(place, true),
       {

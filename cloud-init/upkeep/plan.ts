@@ -1,17 +1,8 @@
 import type { RolePart } from '../common/plan';
 import { roleFiles } from '../role-files';
-import type { CommonValues } from '../values';
 
-/** A log by its short name: a file (a shell pattern may stand for several) or a unit's journal. */
-export interface HostLogs {
-  files: Record<string, string>;
-  units: Record<string, string>;
-}
-
-const shellTable = (table: Record<string, string>): string =>
-  Object.entries(table)
-    .map(([name, value]) => `[${name}]='${value}'`)
-    .join(' ');
+/** Logs by their short names: files (shell patterns) and units, separated by blanks. */
+export type HostLogs = Record<string, string>;
 
 /** TCP port on the private side of a recorder or bridge where the Jitsi hosts ask for its state and drain it. */
 export const STATUS_PORT = 9180;
@@ -23,15 +14,17 @@ export const AUTHORITY = '/etc/platform/secrets/ca-certificate';
  * What a host of any Jitsi role needs besides its services: trust in the stack's own certificate authority,
  * `platform-doctor` with its timer and the checks that fit every host, `platform-logs`.
  */
-export function upkeepPart(values: CommonValues, logs: HostLogs): RolePart {
+export function upkeepPart(logs: HostLogs): RolePart {
   return {
     packages: ['ca-certificates', 'curl', 'iproute2', 'python3'],
     files: roleFiles(
       __dirname,
       {
-        alertWebhook: values.alertWebhook ?? '',
-        logFiles: shellTable(logs.files),
-        logUnits: shellTable({ converge: 'platform-converge', doctor: 'platform-doctor', ...logs.units }),
+        logs: JSON.stringify(
+          { converge: '/var/log/platform/converge.log', doctor: 'platform-doctor', ...logs },
+          null,
+          2,
+        ),
       },
       [{ path: '/usr/local/lib/platform/checks/*', mode: '0755' }],
     ),

@@ -183,6 +183,17 @@ export const keys = {
     '4 to 128 characters without white space',
     'pulumi config set --secret sipPassword PASSWORD',
   ),
+  alertWebhook: secret(
+    optional(z.url({ protocol: /^https$/ })),
+    'an https address that takes messages in JSON with a field text',
+    'pulumi config set --secret alertWebhook https://chat.school.example/hooks/…',
+  ),
+  alertEmail: key(optional(email), 'an e-mail address', 'it@school.example'),
+  alertSmtp: secret(
+    optional(z.string().regex(/^smtps?:\/\/[^\s:@/]+:[^\s:@/]+@[A-Za-z0-9.-]+(:\d{1,5})?$/)),
+    'smtps://USER:PASSWORD@HOST (or smtp:// for STARTTLS), what is special in USER or PASSWORD percent-encoded',
+    'pulumi config set --secret alertSmtp smtps://it%40school.example:PASSWORD@mail.school.example',
+  ),
   debianRepository: key(
     optional(repository),
     'URI SUITE COMPONENT…',

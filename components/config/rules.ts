@@ -188,6 +188,16 @@ function secretProblems(config: ConfigValues): Problem[] {
       example: sip[0] ? 'pulumi config set --secret sipPassword PASSWORD' : '4930123@sip.example',
     });
   }
+  const mail = [given(config.alertEmail), given(config.alertSmtp)];
+  if (mail[0] !== mail[1]) {
+    problems.push({
+      key: mail[0] ? 'alertSmtp' : 'alertEmail',
+      expected: 'a value, because a mail needs both alertEmail and the relay alertSmtp',
+      example: mail[0]
+        ? 'pulumi config set --secret alertSmtp smtps://USER:PASSWORD@HOST'
+        : 'it@school.example',
+    });
+  }
   return problems;
 }
 

@@ -29,6 +29,7 @@ export const jitsiValues: JitsiValues = {
   recordingStart: 'first-moderator',
   moderatorsMayRecord: false,
   relays: false,
+  bridgeCount: 2,
 };
 
 /** Every optional part the other way round. */
@@ -41,7 +42,8 @@ export const fullJitsiValues: JitsiValues = {
   relays: true,
   jigasi: { sipAccount: 'school@sip.example.org' },
   acmeCaCertificate: '-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n',
-  alertWebhook: 'https://alerts.example.org/hook',
+  alertWebhook: true,
+  alertEmail: 'it@example.org',
 };
 
 export const recorderValues: RecorderValues = {

@@ -59,7 +59,10 @@ describe.each(Object.entries(rolePlans()))('%s', (_, plan) => {
   });
 
   it('carries a changed secret to a service, unless a program reads it each time', () => {
-    const readEachTime = ['deploy-keys', 'webhook-secret', 'store-access-key-id', 'store-secret-access-key'];
+    const readEachTime = [
+      ...['deploy-keys', 'webhook-secret', 'store-access-key-id', 'store-secret-access-key'],
+      ...['alert-webhook', 'alert-smtp'],
+    ];
     for (const secret of plan.secrets.filter((each) => !readEachTime.includes(each))) {
       const files = Object.entries(plan.files)
         .filter(([, file]) => file.content.includes(`{{secret.${secret}}}`))

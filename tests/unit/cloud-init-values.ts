@@ -33,6 +33,7 @@ export const jitsiValues: JitsiValues = {
   recordingStart: 'first-moderator',
   moderatorsMayRecord: false,
   relays: false,
+  bridgeCount: 0,
 };
 
 export const recorderValues: RecorderValues = {

@@ -131,6 +131,16 @@ describe('a bad value is one problem of its key', () => {
     ['storeEndpoint', { storeEndpoint: '' }, /recording store/],
     ['storeEndpoint', { storeEndpoint: 'https://a.example/bucket' }, /without a path/],
     ['storeAccessKeyId', { storeAccessKeyId: '' }, /recording store/],
+    ['alertWebhook', { alertWebhook: 'http://chat.school.example/hook' }, /https/],
+    ['alertEmail', { alertEmail: 'it at school', alertSmtp: 'smtps://a:b@mail.school.example' }, /e-mail/],
+    ['alertSmtp', { alertEmail: 'it@school.example' }, /needs both/],
+    ['alertEmail', { alertSmtp: 'smtps://a:b@mail.school.example' }, /needs both/],
+    ['alertSmtp', { alertEmail: 'it@school.example', alertSmtp: 'mail.school.example' }, /smtps:/],
+    [
+      'alertSmtp',
+      { alertEmail: 'it@school.example', alertSmtp: 'smtps://it@school.example:b@mail.school.example' },
+      /percent-encoded/,
+    ],
     ['storeBucket', { storeBucket: 'Recordings' }, /a-z/],
     ['storePrefix', { storePrefix: '/recordings' }, /slash/],
     [

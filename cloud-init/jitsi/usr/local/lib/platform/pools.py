@@ -5,6 +5,7 @@ import ipaddress
 import json
 import os
 import re
+import subprocess
 import tempfile
 import urllib.error
 import urllib.request
@@ -13,6 +14,9 @@ ROSTER = os.environ.get("PLATFORM_ROOT", "") + "/var/lib/platform/roster.json"
 RECORDERS = "{{recorderNetwork}}"
 BRIDGES = "{{bridgeNetwork}}"
 SHARD = "{{shard}}"
+# Of this shard, besides its own.
+BRIDGE_COUNT = int("{{bridgeCount}}")
+OWN_BRIDGE = "{{ownBridge}}" == "true"
 PORT = int(os.environ.get("PLATFORM_STATUS_PORT", "{{statusPort}}"))
 TIMEOUT_SECONDS = 10
 
@@ -98,6 +102,31 @@ def status(name):
     if not isinstance(found, dict) or not {"serverId", "draining", "instances", "uploads"} <= set(found):
         raise Unreachable("/status answered something that is no status")
     return found
+
+
+def report(name):
+    """What the host's own doctor last found, as `platform-doctor --json` prints it; raises Unreachable."""
+    return _call(name, "/doctor")
+
+
+def bridges():
+    """Names of the bridges that there should be."""
+    names = [f"bridge-{SHARD}-{number}" for number in range(1, BRIDGE_COUNT + 1)]
+    return [f"jitsi-{SHARD}"] * OWN_BRIDGE + names
+
+
+def brewery(kind):
+    """Nicknames of those in the brewery of `jibri` or `jvb`, focus left out; empty when Prosody does not say."""
+    domain = "internal.auth.{{domain}}"
+    code = (
+        f">local room = prosody.hosts['{domain}'].modules.muc.get_room_from_jid('{kind}brewery@{domain}'); "
+        "local names = ''; if room then for _, each in room:each_occupant() do "
+        "names = names..' nick='..each.nick:match('/(.*)') end end; return names"
+    )
+    done = subprocess.run(
+        ["prosodyctl", "shell", code], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL
+    )
+    return [name for name in re.findall(r"nick=(\S+)", done.stdout) if not name.startswith("focus")]
 
 
 def tell(name, what, server_id):
