@@ -16,6 +16,7 @@ const modules: { name: string; places: Place[] }[] = [
   // Global: it covers the whole server, wherever it is enabled.
   { name: 'log_redaction', places: ['host'] },
   { name: 'token_rotation', places: ['host'] },
+  { name: 'token_identity', places: ['host'] },
   { name: 'token_moderation', places: ['conference', 'breakout'] },
   { name: 'lesson_recording', places: ['conference'] },
   { name: 'lesson_events', places: ['conference'] },

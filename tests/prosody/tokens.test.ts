@@ -1,11 +1,13 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { get } from 'node:http';
 import { expect, it } from 'vitest';
 import { Client, Refused } from '../../local/join/client';
 import { onBoth } from './both';
 import type { Lab } from './lab';
 import { CONFERENCE, DOMAIN, SECRET } from './school';
 import { claims, hs256, mutated, now, seeded, token, type Claims } from './tokens';
-import type { Kind } from '../../local/join/wires';
+import { post, type Kind } from '../../local/join/wires';
 
 /** How far a token gets somebody: the refusal with its step and error, or the standing in the room. */
 async function outcome(lab: Lab, room: string, text: string | undefined, kind: Kind): Promise<string> {
@@ -14,23 +16,39 @@ async function outcome(lab: Lab, room: string, text: string | undefined, kind: K
     client = lab.keep(await Client.login({ site: lab.site, kind, token: text }));
   } catch (error) {
     if (error instanceof Refused) return `login: ${error.condition}: ${error.text}`;
-    return 'login: connection ended';
+    const { cause } = error as Error;
+    if (!(cause instanceof Error)) throw error;
+    return `login: ${cause.message}`;
   }
   const joined = await lab.enter(client, room, 'somebody');
   return joined.error ? `join: ${joined.error}` : `${joined.affiliation}/${joined.role}`;
 }
 
-/** The end of a login that the server may never answer: Jitsi's modules raise an error on some tokens. */
-async function soon(login: Promise<Client>): Promise<string> {
-  const quiet = new Promise<string>((resolve) => setTimeout(() => resolve('no answer'), 500));
-  const ended = login.then(
+/**
+ * What becomes of a login that the server may never answer: Jitsi's modules raise an error on some tokens. It is looked
+ * at when somebody else, who began later and has more to do, is in a room.
+ */
+async function meanwhile(lab: Lab, text: string, kind: Kind): Promise<string> {
+  let ended = 'no answer';
+  const login = Client.login({ site: lab.site, kind, token: text }).then(
     (client) => {
       client.close();
-      return 'let in';
+      ended = 'let in';
     },
-    () => 'refused',
+    () => (ended = 'refused'),
   );
-  return Promise.race([ended, quiet]);
+  const room = lab.room();
+  expect(await outcome(lab, room, signed({})(room), kind)).toBe(pupil);
+  // Nothing is waited for: it ends by itself, at the latest with the lab.
+  void login;
+  return ended;
+}
+
+/** A request that does not get as far as TLS; it may be answered by nothing. */
+async function plainHttp(port: number, host: string, path: string): Promise<void> {
+  const request = get({ host: '127.0.0.1', port, path, headers: { Host: host }, agent: false });
+  await Promise.race([once(request, 'response'), once(request, 'close')]).catch(() => undefined);
+  request.destroy();
 }
 
 const label = (room: string): string => room.split('@')[0] as string;
@@ -129,6 +147,8 @@ const rows: Row[] = [
     token: signed({ aud: ['jitsi'] }),
     ends: 'login: not-allowed: Invalid audience',
   },
+  { what: 'audience *', token: signed({ aud: '*' }), ends: 'login: not-allowed: Invalid audience' },
+  { what: 'issuer *', token: signed({ iss: '*' }), ends: 'login: not-allowed: Invalid issuer' },
   { what: 'another subject', token: signed({ sub: 'meet.example.com' }), ends: 'join: not-allowed' },
   {
     what: "another shard's subject",
@@ -172,7 +192,7 @@ const rows: Row[] = [
   { what: 'no context', token: signed({ context: undefined }), ends: pupil },
   { what: 'an empty context', token: signed({ context: {} }), ends: pupil },
   { what: 'a text for a context', token: signed({ context: 'x' }), ends: pupil },
-  { what: 'claims of 4 kB', token: signed({ padding: 'x'.repeat(3000) }), ends: pupil },
+  { what: 'claims of 5 kB', token: signed({ padding: 'x'.repeat(5000) }), ends: pupil },
 ];
 
 onBoth('tokens', { hostModule: 'token_verdicts' }, (place) => {
@@ -194,21 +214,55 @@ onBoth('tokens', { hostModule: 'token_verdicts' }, (place) => {
     ['claims that are no object', () => token([1] as unknown as Claims, SECRET)],
   ])('%s: whoever comes with it is not let in', async (_, make) => {
     const { lab } = place;
-    const room = lab.room();
-    const login = { site: lab.site, token: make(room) };
-    const got = await soon(Client.login(login));
-    expect(got).not.toBe('let in');
-    expect(await outcome(lab, room, signed({})(room), 'websocket')).toBe(pupil);
+    for (const kind of ['websocket', 'bosh'] as const) {
+      expect(await meanwhile(lab, make(lab.room()), kind)).not.toBe('let in');
+    }
   });
 
-  it.each([20_000, 1_000_000])('claims of %d bytes are refused, and the server goes on', async (size) => {
+  it.each([7_000, 20_000, 1_000_000])(
+    '%d bytes of claims are more than nginx takes in a URL',
+    async (size) => {
+      const { lab } = place;
+      const room = lab.room();
+      const huge = token(claims(label(room), { padding: 'x'.repeat(size) }), SECRET);
+      for (const kind of ['websocket', 'bosh'] as const) {
+        const got = await outcome(lab, room, huge, kind);
+        // It does not read on, so a client may still write when it closes.
+        if (size < 100_000) expect(got).toBe('login: HTTP 414');
+        else expect(got).toMatch(/^login: (HTTP 414|(read|write) E\w+|the connection was closed)/);
+      }
+      expect(await outcome(lab, room, signed({})(room), 'websocket')).toBe(pupil);
+    },
+  );
+
+  it('a room asked for in upper case is the one of the token in lower case', async () => {
     const { lab } = place;
     const room = lab.room();
-    const huge = token(claims(label(room), { padding: 'x'.repeat(size) }), SECRET);
-    for (const kind of ['websocket', 'bosh'] as const) {
-      expect(await soon(Client.login({ site: lab.site, kind, token: huge }))).not.toBe('let in');
+    const teacher = await lab.teacher(room);
+    await lab.enter(teacher, room, 'teacher');
+    const client = await lab.pupil(room);
+    client.enter(room.toUpperCase(), 'somebody');
+    await client.wait((stanza) => stanza.attrs.from === `${room}/somebody`);
+    expect(client.standing(room, 'somebody')).toBe(pupil);
+    expect(client.standing(room, 'teacher')).toBe('owner/moderator');
+  });
+
+  it('what comes to the wrong door with a token leaves no trace of it', async () => {
+    const { lab } = place;
+    const text = lab.token(lab.room(), { moderator: true });
+    const { domain } = lab.site;
+    // Plain HTTP, another name, a page that is not there, a page by its own name.
+    for (const [host, path] of [
+      [domain, '/lesson'],
+      ['another.example.net', '/lesson'],
+      [domain, '/.well-known/acme-challenge/none'],
+    ] as const) {
+      await plainHttp(lab.web!.http, host, `${path}?jwt=${text}`);
     }
-    expect(await outcome(lab, room, signed({})(room), 'websocket')).toBe(pupil);
+    await expect(
+      post({ ...lab.site, domain: 'another.example.net' }, `/x?jwt=${text}`, ''),
+    ).rejects.toThrow();
+    await expect(post(lab.site, `/static/none?jwt=${text}`, '')).rejects.toThrow('HTTP 404');
   });
 
   it('a refused join is logged without the token, also after a reload', async () => {
@@ -218,34 +272,6 @@ onBoth('tokens', { hostModule: 'token_verdicts' }, (place) => {
       const room = lab.room();
       await outcome(lab, room, signed({ room: 'elsewhere' })(room), 'websocket');
       await lab.logged(`Token [token] not allowed to join: ${room}`);
-    }
-  });
-
-  it('who somebody is comes from the token, whatever the client says', async () => {
-    const { lab } = place;
-    const room = lab.room();
-    const watching = await lab.teacher(room);
-    await lab.enter(watching, room, 'watching');
-    const user = (id: string) =>
-      `<identity><user><id>${id}</id><name>${id}</name></user><group>staff</group></identity>`;
-    for (const kind of ['websocket', 'bosh'] as const) {
-      const client = await lab.pupil(room, {
-        kind,
-        claims: { context: { user: { id: 'pupil-7', name: 'Pupil' } } },
-      });
-      await client.join(room, kind, { more: user('teacher-1') });
-      client.send(
-        `<presence xmlns='jabber:client' to='${room}/${kind}'>${user('teacher-1')}${user('pupil-7')}</presence>`,
-      );
-      await client.settled();
-      await watching.settled();
-      const seen = watching.seen(room, kind);
-      expect(seen).toHaveLength(2);
-      for (const { element } of seen) {
-        const told = element.getChildren('identity').map((each) => each.getChild('user')?.getChildText('id'));
-        expect(told).toEqual(['pupil-7']);
-        expect(element.toString()).not.toContain('teacher-1');
-      }
     }
   });
 
@@ -274,8 +300,8 @@ onBoth('tokens', { hostModule: 'token_verdicts' }, (place) => {
     const says = (text: string) => text.slice(0, text.lastIndexOf('.'));
     expect(letIn.filter((text) => says(text) !== says(original))).toEqual([]);
     expect(letIn.length).toBeLessThan(100);
-    // A hundred of them by the way that browsers take.
-    for (const [at, text] of tokens.slice(0, 100).entries()) {
+    // Some of them by the way that browsers take.
+    for (const [at, text] of tokens.slice(0, 300).entries()) {
       const verdict = await Client.attempt({
         site: lab.site,
         kind: at % 2 ? 'bosh' : 'websocket',
