@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BootedMachines } from '../machines/driver';
+import { ALREADY_RUNNING, AlreadyRunning, claim } from './claim';
 import { startLocalCloud, type LocalCloud } from './server';
 
 const HELP = `Usage: tsx local/api/main.ts --state DIR [options]
@@ -17,6 +18,8 @@ Serves a local Hetzner cloud on 127.0.0.1 until SIGTERM, SIGINT or POST /local/s
   --packages DIR       signed apt repository for them, at http://172.31.1.1:8180
   --action-ms N        how long an action takes, in milliseconds (default 100)
   --help               this text
+
+Exit status: 0 stopped; 3 a cloud with this state is running already; 1 anything else.
 `;
 
 interface Endpoint {
@@ -50,7 +53,9 @@ async function main(): Promise<void> {
 
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const endpointFile = join(directory, 'endpoint.json');
-  await refuseSecond(endpointFile);
+  await claim(directory);
+  // What a crash has left would be taken for this cloud's own.
+  await rm(endpointFile, { force: true });
 
   const say = (line: string) => void process.stdout.write(`${line}\n`);
   const machines = values.machines
@@ -62,9 +67,15 @@ async function main(): Promise<void> {
     await machines?.close();
   };
   const stop = () => {
-    void close()
+    close()
       .then(() => rm(endpointFile, { force: true }))
-      .then(() => process.exit(0));
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          process.stderr.write(`${String(error)}\n`);
+          process.exit(1);
+        },
+      );
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
@@ -101,21 +112,7 @@ function newToken(): string {
   return randomBytes(32).toString('hex');
 }
 
-/** Two clouds with one state file would overwrite each other's changes. */
-async function refuseSecond(endpointFile: string): Promise<void> {
-  let other: Endpoint;
-  try {
-    other = JSON.parse(await readFile(endpointFile, 'utf8')) as Endpoint;
-    const answer = await fetch(`${other.url}/local/status`, { signal: AbortSignal.timeout(2000) });
-    const { pid } = (await answer.json()) as { pid: number };
-    if (pid !== other.pid) return;
-  } catch {
-    return;
-  }
-  throw new Error(`a local cloud with this state is running already: process ${other.pid} at ${other.url}`);
-}
-
 main().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof AlreadyRunning ? ALREADY_RUNNING : 1;
 });

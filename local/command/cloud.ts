@@ -1,10 +1,12 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MachineMode } from './machines';
-import { projectRoot } from './paths';
+import { ALREADY_RUNNING } from '../api/claim';
+import { makeOnce, projectRoot } from './paths';
+import { isAlive } from './system';
 
 /** Servers are in the API only. */
 const planOnly: MachineMode = { boot: false };
@@ -46,7 +48,7 @@ export async function runningCloud(folder: string): Promise<CloudEndpoint | unde
 function daemon(folder: string, mode: MachineMode): string[] {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const tokenFile = join(folder, 'token');
-  if (!existsSync(tokenFile)) writeFileSync(tokenFile, randomBytes(32).toString('hex'), { mode: 0o600 });
+  makeOnce(tokenFile, randomBytes(32).toString('hex'));
   const main = join(projectRoot, 'local', 'api', 'main.ts');
   return [
     ...['--import', 'tsx', main, '--state', folder, '--token-file', tokenFile],
@@ -55,12 +57,16 @@ function daemon(folder: string, mode: MachineMode): string[] {
   ];
 }
 
+/** One that this process has begun to start, until it answers. */
+let starting: ChildProcess | undefined;
+
+const exited = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null;
+
 /** Starts the local cloud in the background, or finds it running. It keeps running until `down`. */
 export async function ensureCloud(folder: string, mode = planOnly): Promise<CloudEndpoint> {
   const running = await runningCloud(folder);
   if (running) return running;
   const args = daemon(folder, mode);
-  rmSync(join(folder, 'endpoint.json'), { force: true });
   const log = openSync(join(folder, 'cloud.log'), 'a');
   const child = spawn(process.execPath, args, {
     cwd: projectRoot,
@@ -68,15 +74,19 @@ export async function ensureCloud(folder: string, mode = planOnly): Promise<Clou
     stdio: ['ignore', log, log],
   });
   closeSync(log);
-  let exit: number | null | undefined;
-  child.on('exit', (code) => (exit = code));
   child.unref();
-  // With machines it boots what ran before.
-  for (let tries = 0; tries < (mode.boot ? 1200 : 300); tries++) {
-    const endpoint = await runningCloud(folder);
-    if (endpoint) return endpoint;
-    if (exit !== undefined) break;
-    await sleep(100);
+  starting = child;
+  try {
+    // With machines it boots what ran before.
+    for (let tries = 0; tries < (mode.boot ? 1200 : 300); tries++) {
+      const endpoint = await runningCloud(folder);
+      if (endpoint) return endpoint;
+      // Another command may be starting it at this very moment.
+      if (exited(child) && child.exitCode !== ALREADY_RUNNING) break;
+      await sleep(100);
+    }
+  } finally {
+    starting = undefined;
   }
   throw new Error(`The local cloud did not start; its log is ${join(folder, 'cloud.log')}`);
 }
@@ -105,12 +115,24 @@ export function runCloud(
   return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)));
 }
 
-/** Stops the local cloud and waits until its process is gone. */
+/** How long a cloud may take to stop, with machines that are just being made, in milliseconds. */
+const STOP_MS = 120_000;
+
+/**
+ * Stops the local cloud, also one that is just being started here, and waits until its process is gone.
+ *
+ * @throws when it does not stop
+ */
 export async function stopCloud(folder: string): Promise<void> {
-  const endpoint = await runningCloud(folder);
-  if (!endpoint) return;
-  process.kill(endpoint.pid, 'SIGTERM');
-  // It removes the file last, when its machines are gone.
+  const pid = starting?.pid ?? (await runningCloud(folder))?.pid;
+  if (pid === undefined) return;
   const file = join(folder, 'endpoint.json');
-  for (let tries = 0; tries < 300 && existsSync(file); tries++) await sleep(100);
+  const answered = existsSync(file);
+  process.kill(pid, 'SIGTERM');
+  for (const started = Date.now(); Date.now() - started < STOP_MS;) {
+    // Its last act is to remove the file; its parent may be late to collect it.
+    if (!isAlive(pid) || (answered && !existsSync(file))) return;
+    await sleep(50);
+  }
+  throw new Error(`The local cloud, process ${pid}, does not stop; its log is ${join(folder, 'cloud.log')}`);
 }

@@ -16,8 +16,9 @@ import { inNamespace } from '../machines/place';
 import { installPlugins, installedPlugins, type InstalledPlugin } from '../providers/install';
 import { pluginVersion } from '../providers/plugin-version';
 import type { CloudEndpoint } from './cloud';
-import { projectRoot, type LocalPaths } from './paths';
+import { makeOnce, projectRoot, type LocalPaths } from './paths';
 import { findPulumiCli, pulumiReachable, type PulumiCli } from './pulumi-cli';
+import { isAlive } from './system';
 
 /** The Pulumi engine with a home and a state of its own, pointed at a local cloud. */
 export interface Engine {
@@ -42,10 +43,10 @@ export async function prepareEngine(
 ): Promise<Engine> {
   for (const folder of [paths.pulumiHome, paths.backend, paths.bin]) mkdirSync(folder, { recursive: true });
   chmodSync(paths.root, 0o700);
-  if (!existsSync(paths.passphraseFile)) {
-    writeFileSync(paths.passphraseFile, randomBytes(24).toString('base64url'), { mode: 0o600 });
-  }
-  const cli = await findPulumiCli(say, real ? 'official' : undefined);
+  makeOnce(paths.passphraseFile, randomBytes(24).toString('base64url'));
+  // A shell that is pointed here already has this engine's own entrance on its path.
+  const otherFolders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== paths.bin);
+  const cli = await findPulumiCli(say, real ? 'official' : undefined, otherFolders.join(delimiter));
 
   const environment: Record<string, string> = {
     PULUMI_HOME: paths.pulumiHome,
@@ -60,7 +61,7 @@ export async function prepareEngine(
     CLOUDFLARE_BASE_URL: `${cloud.url}/client/v4`,
     CLOUDFLARE_API_TOKEN: cloud.token.slice(0, 40),
     LOCAL_CLOUD: cloud.url,
-    PATH: [paths.bin, dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter),
+    PATH: [paths.bin, dirname(process.execPath), ...otherFolders].join(delimiter),
   };
   await fetchRealPlugins(cli, environment, paths, real, say);
   const path = placeCli(cli.path, paths, namespace);
@@ -119,11 +120,16 @@ export interface Ran {
   stderr: string;
 }
 
-/** Runs `pulumi` in the project's folder. */
+/**
+ * Runs `pulumi` in the project's folder.
+ *
+ * @param options.interrupts told as Ctrl-C would be: the first asks it to end in order, the second at once. Without
+ *   it the terminal's own reaches it
+ */
 export function pulumi(
   engine: Engine,
   args: string[],
-  options: { show?: boolean; input?: string; cwd?: string } = {},
+  options: { show?: boolean; input?: string; cwd?: string; interrupts?: EventTarget } = {},
 ): Promise<Ran> {
   const stdio: SpawnOptions['stdio'] = options.show
     ? ['inherit', 'inherit', 'inherit']
@@ -132,35 +138,47 @@ export function pulumi(
     cwd: options.cwd ?? projectRoot,
     env: { ...process.env, ...engine.environment },
     stdio,
+    // In a session of its own the terminal's Ctrl-C does not come to it as well.
+    detached: options.interrupts !== undefined,
   });
+  const interrupt = () => void child.kill('SIGINT');
+  options.interrupts?.addEventListener('interrupt', interrupt);
   const ran: Ran = { code: 1, stdout: '', stderr: '' };
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (ran.stdout += text));
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (ran.stderr += text));
   child.stdin?.end(options.input);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => resolve({ ...ran, code: code ?? 1 }));
+    child.on('close', (code) => {
+      options.interrupts?.removeEventListener('interrupt', interrupt);
+      resolve({ ...ran, code: code ?? 1 });
+    });
   });
 }
+
+/** Locks of the state, each held by one process. */
+function locks(paths: LocalPaths): { pid: number; alive: boolean }[] {
+  const folder = join(paths.backend, '.pulumi', 'locks');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => {
+      const { pid } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { pid: number };
+      return { pid, alive: isAlive(pid) };
+    });
+}
+
+/** The process of an engine that works on the state now. */
+export const engineAtWork = (paths: LocalPaths): number | undefined =>
+  locks(paths).find(({ alive }) => alive)?.pid;
 
 /**
  * Removes the lock of an engine that was killed. Only a lock whose process is gone is taken away, so that two
  * people on one machine still wait for each other.
  */
 export async function releaseStaleLock(engine: Engine, paths: LocalPaths, stack: string): Promise<void> {
-  const folder = join(paths.backend, '.pulumi', 'locks');
-  if (!existsSync(folder)) return;
-  const locks = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.json'),
-  );
-  const alive = locks.some((name) => {
-    const { pid } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { pid: number };
-    try {
-      process.kill(pid, 0);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-  if (locks.length > 0 && !alive) await pulumi(engine, ['cancel', '--yes', '--stack', stack]);
+  const held = locks(paths);
+  if (held.length > 0 && !held.some(({ alive }) => alive)) {
+    await pulumi(engine, ['cancel', '--yes', '--stack', stack]);
+  }
 }

@@ -1,7 +1,9 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { whyNoMachines } from '../machines/requirements';
+import { whyNoMachines, whyNeverMachines } from '../machines/requirements';
 import { rootFileSystem } from '../machines/root-file-system';
+import { standInRepository } from '../stand-ins/build';
+import { packageSource } from './package-source';
 
 /** How a local cloud treats its servers, for as long as it has any. */
 export interface MachineMode {
@@ -23,17 +25,18 @@ function modeOf(folder: string): MachineMode | undefined {
 export const bringsPackages = (folder: string): boolean => modeOf(folder)?.packages !== undefined;
 
 /**
- * Decides whether servers boot: as they did before when there is a cloud already, else as asked for, if this machine
- * can. Says so when they do not. Makes what booting takes, with progress.
+ * Decides whether servers boot: as they did before when there is a cloud already, else whenever this machine can boot
+ * them. Says so when they do not. Makes what booting takes, with progress.
  *
  * @param folder the local cloud's
- * @param wanted undefined: no
- * @param packages makes the repository of what hosts cannot get elsewhere, when they are to boot: its folder
+ * @param wanted false: no; true: booting or nothing; undefined: if it can be
+ * @param repository of Jitsi's packages, when the settings name one
+ * @throws when they are to boot and cannot; with REAL=1, before anything is made, when only stand-ins can be had
  */
 export async function machineMode(
   folder: string,
   wanted: boolean | undefined,
-  packages: () => Promise<string | undefined>,
+  repository: string | undefined,
   say: (line: string) => void,
 ): Promise<MachineMode> {
   const known = modeOf(folder);
@@ -45,24 +48,27 @@ export async function machineMode(
     }
     return known;
   }
-  const obstacle = whyNot(folder, wanted, say);
-  if (obstacle !== undefined) say(`Hosts are declared, not booted: ${obstacle}`);
-  const mode: MachineMode = { boot: obstacle === undefined };
-  if (mode.boot) {
-    await rootFileSystem(usualImage, say);
-    mode.packages = await packages();
-  }
+  const mode = await newMode(folder, wanted, repository, say);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(join(folder, 'machines.json'), JSON.stringify(mode));
   return mode;
 }
 
-function whyNot(
+async function newMode(
   folder: string,
   wanted: boolean | undefined,
+  repository: string | undefined,
   say: (line: string) => void,
-): string | undefined {
-  if (wanted === undefined) return '--machines boots them, on Linux and as root';
-  if (!wanted) return 'as asked for';
-  return whyNoMachines(join(folder, 'machines'), say);
+): Promise<MachineMode> {
+  let obstacle = wanted === false ? 'as asked for' : whyNeverMachines();
+  const source = obstacle === undefined ? await packageSource(repository) : undefined;
+  obstacle ??= whyNoMachines(join(folder, 'machines'), say);
+  if (obstacle !== undefined || source === undefined) {
+    if (wanted) throw new Error(`Hosts cannot boot here: ${obstacle}`);
+    say(`Hosts are declared, not booted: ${obstacle}`);
+    return { boot: false };
+  }
+  say(source.reason);
+  await rootFileSystem(usualImage, say);
+  return { boot: true, packages: source.standIns ? (await standInRepository(say)).folder : undefined };
 }

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -31,4 +32,13 @@ export function localPaths(root = join(projectRoot, '.local')): LocalPaths {
     bin: join(root, 'bin'),
     passphraseFile: join(root, 'passphrase'),
   };
+}
+
+/** Writes a file for its owner only, unless it is there; of two commands at a time one makes it. */
+export function makeOnce(file: string, content: string): void {
+  try {
+    writeFileSync(file, content, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }

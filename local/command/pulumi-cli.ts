@@ -25,12 +25,17 @@ export interface PulumiCli {
  * built from its Go module at a pinned version (five minutes once).
  *
  * @param only `official` refuses a built one (REAL=1)
+ * @param path where to look for it first
  */
-export async function findPulumiCli(say: (line: string) => void, only?: 'official'): Promise<PulumiCli> {
-  const onPath = which('pulumi');
+export async function findPulumiCli(
+  say: (line: string) => void,
+  only?: 'official',
+  path = process.env['PATH'] ?? '',
+): Promise<PulumiCli> {
+  const onPath = which('pulumi', path);
   const versionOnPath = onPath && versionOf(onPath);
   if (onPath && versionOnPath && semver.satisfies(versionOnPath, accepted)) {
-    const official = which('pulumi-language-nodejs') !== undefined;
+    const official = which('pulumi-language-nodejs', path) !== undefined;
     if (official || only === undefined) {
       return { path: onPath, version: versionOnPath, kind: official ? 'official' : 'built', from: 'PATH' };
     }

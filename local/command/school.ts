@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { packageRepositoryUri } from '../machines/network';
 import type { CloudEndpoint } from './cloud';
 import { pulumi, type Engine } from './engine';
@@ -13,11 +14,20 @@ const exampleFile = join(projectRoot, 'local', 'example.yaml');
 /** A school brings its zone along; the stack makes records in it, never the zone itself. */
 const zone = 'school.example';
 
-const settings = (): string => (existsSync(settingsFile) ? readFileSync(settingsFile, 'utf8') : '');
+/** A value of the settings; of a secret one, what it is encrypted to. */
+function setting(name: string): unknown {
+  if (!existsSync(settingsFile)) return undefined;
+  const file = parse(readFileSync(settingsFile, 'utf8')) as { config?: Record<string, unknown> } | null;
+  return file?.config?.[`lesson-platform:${name}`];
+}
 
-/** Whether the settings name a repository of Jitsi's packages that is not this machine's own. */
-export const namesRepository = (): boolean =>
-  /^ *lesson-platform:jitsiRepository: /m.test(settings()) && !settings().includes(packageRepositoryUri);
+/** The repository of Jitsi's packages that the settings name, unless it is this machine's own. */
+export function namedRepository(): string | undefined {
+  const named = setting('jitsiRepository');
+  return typeof named !== 'string' || named === '' || named.startsWith(packageRepositoryUri)
+    ? undefined
+    : named;
+}
 
 /**
  * Makes what a school has before its first `up`: a stack with settings and store keys, and its DNS zone.
@@ -29,17 +39,15 @@ export async function prepareSchool(
   cloud: CloudEndpoint,
   packages: string | undefined,
 ): Promise<void> {
-  const fresh = !existsSync(settingsFile);
-  if (fresh) copyFileSync(exampleFile, settingsFile);
+  if (!existsSync(settingsFile)) copyFileSync(exampleFile, settingsFile);
   const selected = await pulumi(engine, ['stack', 'select', '--create', stack]);
   if (selected.code !== 0) throw new Error(`The stack ${stack} could not be made:\n${selected.stderr}`);
-  if (fresh) {
-    for (const key of ['storeAccessKeyId', 'storeSecretAccessKey']) {
-      const set = await pulumi(engine, ['config', 'set', '--secret', key, '--stack', stack], {
-        input: randomBytes(20).toString('hex'),
-      });
-      if (set.code !== 0) throw new Error(`${key} could not be set:\n${set.stderr}`);
-    }
+  for (const key of ['storeAccessKeyId', 'storeSecretAccessKey']) {
+    if (setting(key) !== undefined) continue;
+    const set = await pulumi(engine, ['config', 'set', '--secret', key, '--stack', stack], {
+      input: randomBytes(20).toString('hex'),
+    });
+    if (set.code !== 0) throw new Error(`${key} could not be set:\n${set.stderr}`);
   }
   if (packages !== undefined) await nameRepository(engine, readFileSync(join(packages, 'key.asc'), 'utf8'));
   await ensureZone(cloud);
@@ -47,9 +55,8 @@ export async function prepareSchool(
 
 /** Points the school's hosts at this machine's repository; its empty suite leaves them Debian's own Prosody. */
 async function nameRepository(engine: Engine, key: string): Promise<void> {
-  // The settings hold the key indented, line by line.
-  const lines = key.split('\n').filter((line) => line !== '');
-  if (lines.every((line) => settings().includes(line))) return;
+  // Once is enough: what its user changes later stays.
+  if (String(setting('jitsiRepositoryKey')).trim() === key.trim()) return;
   const values = {
     jitsiRepository: `${packageRepositoryUri} stable/`,
     jitsiRepositoryKey: key,

@@ -45,8 +45,16 @@ export async function readStatus(engine: Engine, cloud: CloudEndpoint, cloudFold
   };
 }
 
-/** The hosts of the stack, and how far each is. */
-export async function readHosts(cloud: CloudEndpoint, cloudFolder: string): Promise<HostStatus[]> {
+/**
+ * The hosts of the stack, and how far each is.
+ *
+ * @param ready names of hosts that are taken for ready without asking them
+ */
+export async function readHosts(
+  cloud: CloudEndpoint,
+  cloudFolder: string,
+  ready: ReadonlySet<string> = new Set(),
+): Promise<HostStatus[]> {
   const boots = await bootsMachines(cloud);
   return Promise.all(
     (await servers(cloud)).map(async (server) => ({
@@ -54,13 +62,17 @@ export async function readHosts(cloud: CloudEndpoint, cloudFolder: string): Prom
       role: server.labels['role'] as HostStatus['role'],
       publicAddress: server.public_net.ipv4?.ip ?? '',
       privateAddress: server.private_net[0]?.ip ?? '',
-      state:
-        boots && server.status === 'running' ? await hostProgress(cloudFolder, server.id) : server.status,
+      state: ready.has(server.name)
+        ? 'ready'
+        : boots && server.status === 'running'
+          ? await hostProgress(cloudFolder, server.id)
+          : server.status,
     })),
   );
 }
 
-async function servers(cloud: CloudEndpoint): Promise<Server[]> {
+/** The stack's servers, the Jitsi hosts first. */
+export async function servers(cloud: CloudEndpoint): Promise<Server[]> {
   const all: Server[] = [];
   for (let page: number | null = 1; page !== null;) {
     const response = await fetch(
@@ -91,8 +103,12 @@ function simulated(engine: Engine, boots: boolean, standInPackages: boolean): st
     ...plugins.map(({ name, version }) => `provider plugin ${name} ${version}: stand-in`),
     ...(engine.cli.kind === 'built' ? ['language host nodejs: stand-in'] : []),
     boots
-      ? 'hosts: containers with systemd on this machine, in networks of their own'
+      ? 'hosts: containers with systemd on this machine, in networks of their own; out of them, only packages can be had'
       : 'hosts: declared, not booted; remote commands are recorded, not run',
+    ...(boots ? ["certificates: the stack's own authority's, since Let's Encrypt cannot be reached"] : []),
+    ...(boots
+      ? ['recording store: named in the settings, not there; recordings stay on their recorders']
+      : []),
     ...(standInPackages ? ["Jitsi's packages: stand-ins; lessons have signalling, and no media"] : []),
   ];
 }

@@ -19,6 +19,16 @@ export function which(program: string, path = process.env['PATH'] ?? ''): string
   return undefined;
 }
 
+/** Whether a process is there. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 const canInstall = (): boolean => process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
 
 /** The machine lacks something that the command may not install by itself; the message holds the line to run. */

@@ -116,9 +116,11 @@ export class BootedMachine {
       this.child = undefined;
       // The machine's own wish to reboot.
       if (code === 133 && !this.stopping) {
-        void endCgroup(this.cgroup).then(() => {
-          if (!this.child && !this.stopping) this.child = this.boot(machine, disk);
-        });
+        endCgroup(this.cgroup)
+          .then(() => {
+            if (!this.child && !this.stopping) this.child = this.boot(machine, disk);
+          })
+          .catch((error: unknown) => this.say(`${machine.name} does not reboot: ${String(error)}`));
       }
     });
     return child;

@@ -26,6 +26,13 @@ export interface MachinesOptions {
   packageRepository?: string | undefined;
 }
 
+/** Takes away all that a place has on this machine outside its folder; there may be nothing. */
+export async function takeAway(place: Place): Promise<void> {
+  await endCgroup(place.cgroup);
+  await removeNamespaces(place);
+  rmSync(place.run, { recursive: true, force: true });
+}
+
 /** Boots the servers of a local cloud with systemd-nspawn, in network namespaces of their own. */
 export class BootedMachines implements MachineDriver {
   readonly boots = true;
@@ -83,6 +90,7 @@ export class BootedMachines implements MachineDriver {
   }
 
   rebuild(machine: Machine): Promise<void> {
+    this.protect(machine);
     return this.work(async () => {
       const booted = this.machine(machine.id);
       await booted.powerOff(true);
@@ -104,11 +112,15 @@ export class BootedMachines implements MachineDriver {
   }
 
   networksChanged(machine: Machine): Promise<void> {
+    this.protect(machine);
     return this.work(() => this.connect(machine));
   }
 
   firewallChanged(machine: Machine): Promise<void> {
-    return this.work(() => this.protect(machine));
+    // One whose deletion has ended, or whose creation has not begun, is told of with the next that happens to it.
+    if (!this.machines.has(machine.id)) return Promise.resolve();
+    this.protect(machine);
+    return this.work(() => this.applyFirewall());
   }
 
   namesChanged(names: readonly Name[]): Promise<void> {
@@ -141,21 +153,21 @@ export class BootedMachines implements MachineDriver {
   }
 
   private async make(machine: Machine): Promise<void> {
-    await this.machine(machine.id).makeDisk(machine);
+    const booted = this.machine(machine.id);
+    this.protect(machine);
+    await booted.makeDisk(machine);
     await this.connect(machine);
   }
 
   private async connect(machine: Machine): Promise<void> {
     await this.inTurn(() => connect(this.place, machine));
     this.writeMetadata(machine);
-    await this.protect(machine);
+    await this.applyFirewall();
   }
 
-  private async protect({ id, publicIpv4, publicIpv6, firewallRules }: Machine): Promise<void> {
-    // Told of a server that is being made as well; its creation comes here again.
-    if (!this.machines.has(id)) return;
+  /** Notes at once what a call says, so that the latest one counts, whichever work ends first. */
+  private protect({ id, publicIpv4, publicIpv6, firewallRules }: Machine): void {
     this.protectedOnes.set(id, { id, publicIpv4, publicIpv6, firewallRules });
-    await this.applyFirewall();
   }
 
   private wayOut(name: string, port: number): Promise<Server> {
@@ -170,9 +182,7 @@ export class BootedMachines implements MachineDriver {
 
   private async clear(): Promise<void> {
     this.names = undefined;
-    await endCgroup(this.place.cgroup);
-    await removeNamespaces(this.place);
-    rmSync(this.place.run, { recursive: true, force: true });
+    await takeAway(this.place);
   }
 
   /** Disks of servers that are no more: the cloud was killed while it deleted one, or its state was thrown away. */

@@ -28,14 +28,21 @@ const kernelFeatures: Record<string, string> = {
     'mount -t overlay overlay -o "lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work" "$1/root"',
 };
 
+/** Why nothing could make machines boot here, in half a sentence; undefined when it depends on what is installed. */
+export function whyNeverMachines(): string | undefined {
+  if (process.platform !== 'linux') return 'they boot on Linux only';
+  if (process.getuid?.() !== 0) return 'they boot for root only, e.g. sudo -E npm run local';
+  return undefined;
+}
+
 /**
  * Why machines cannot boot here, in half a sentence; undefined when they can. Installs what is missing of programs.
  *
  * @param folder where the disks are to be
  */
 export function whyNoMachines(folder: string, say: (line: string) => void): string | undefined {
-  if (process.platform !== 'linux') return 'they boot on Linux only';
-  if (process.getuid?.() !== 0) return 'they boot for root only, e.g. sudo -E npm run local';
+  const obstacle = whyNeverMachines();
+  if (obstacle !== undefined) return obstacle;
   try {
     ensurePrograms(machinePrograms, say);
   } catch (error) {

@@ -142,7 +142,7 @@ test('the daemon says where it is, takes no second of its kind and leaves cleanl
   }
 
   const second = await daemonOutput(['--state', directory]);
-  expect(second.code).toBe(1);
+  expect(second.code).toBe(3);
   expect(second.output).toContain(`running already: process ${daemon.child.pid}`);
 
   daemon.child.kill('SIGTERM');

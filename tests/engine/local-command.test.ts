@@ -1,28 +1,12 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { projectRoot } from '../../local/command/paths';
+import { copyOfCheckout } from './checkout-copy';
 
 // A copy of the checkout, so that a local school of the developer's own is left alone.
 let copy: string;
-beforeAll(() => {
-  copy = mkdtempSync(join(tmpdir(), 'lesson-platform-copy-'));
-  const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
-    cwd: projectRoot,
-  })
-    .toString()
-    .split('\0')
-    .filter((file) => file !== '' && existsSync(join(projectRoot, file)));
-  const packed = execFileSync('tar', ['-c', '--null', '-T', '-'], {
-    cwd: projectRoot,
-    input: files.join('\0'),
-    maxBuffer: 1e9,
-  });
-  execFileSync('tar', ['-x'], { cwd: copy, input: packed });
-  symlinkSync(join(projectRoot, 'node_modules'), join(copy, 'node_modules'));
-});
+beforeAll(() => (copy = copyOfCheckout()));
 afterAll(() => {
   if (existsSync(join(copy, '.local'))) local('down');
   rmSync(copy, { recursive: true, force: true });
@@ -48,8 +32,9 @@ const shell = (script: string): Ran =>
   });
 
 test('the first run carries the school through and says what there is', () => {
-  const { status, stdout, stderr } = local();
+  const { status, stdout, stderr } = local('--no-machines');
   expect(status, stdout + stderr).toBe(0);
+  expect(stderr).toMatch(/Hosts are declared, not booted: as asked for/);
   expect(stdout).toMatch(/resources changed/);
   for (const host of ['jitsi-1', 'recorder-1', 'recorder-2', 'recorder-3']) {
     expect(stdout).toMatch(
@@ -105,11 +90,18 @@ test('a loopback endpoint left in the environment is refused for any other stack
   expect(stdout + stderr).not.toMatch(/lessons:index|hcloud:index/);
 }, 60_000);
 
+test('pulumi destroy takes the platform through its own ways down', () => {
+  const { status, stdout, stderr } = shell('pulumi destroy --yes && npm run -s local -- status');
+  expect(status, stdout + stderr).toBe(0);
+  expect(stdout).toMatch(/recorders-roster deleted/);
+  expect(stdout).toMatch(/no hosts/);
+}, 120_000);
+
 test('an unknown command is refused with the help', () => {
   const { status, stderr } = local('upp');
   expect(status).toBe(2);
   expect(stderr).toMatch(/unknown command upp[\s\S]*usage: npm run local/);
-});
+}, 60_000);
 
 test('down leaves nothing', async () => {
   const { url } = JSON.parse(readFileSync(join(copy, '.local', 'cloud', 'endpoint.json'), 'utf8')) as {
@@ -121,4 +113,7 @@ test('down leaves nothing', async () => {
   expect(existsSync(join(copy, 'Pulumi.local.yaml'))).toBe(false);
   await expect(fetch(`${url}/local/status`)).rejects.toThrow();
   expect(existsSync('/nonexistent')).toBe(false);
+  const after = local('status');
+  expect([after.status, after.stderr]).toEqual([1, 'There is no local school; npm run local makes one.\n']);
+  expect(existsSync(join(copy, '.local'))).toBe(false);
 }, 120_000);

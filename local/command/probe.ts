@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import type { Order, Report } from '../join/main';
+import { inMachine } from '../machines/inside';
+import { routerAddress } from '../machines/network';
+import { inNamespace, placeOf } from '../machines/place';
+import { run } from '../machines/run';
+import { projectRoot } from './paths';
+
+/** The outputs of the stack that a join needs. */
+export interface Outputs {
+  shards: { name: string; domain: string }[];
+  jwtAppId: string;
+  jwtSecret: string;
+  /** Of the stack's own authority, PEM. */
+  caCertificate: string;
+}
+
+/** What came of a join, as one line for people. */
+export interface Probed {
+  good: boolean;
+  line: string;
+}
+
+const program = join(projectRoot, 'local', 'join', 'main.ts');
+
+/**
+ * Joins a moderator and a participant to a room of each shard, from the operator's place outside the hosts: by name,
+ * TLS, nginx and WebSocket, with tokens that are signed with the secret of the stack's outputs.
+ *
+ * @param hosts server id of each host, by name
+ */
+export async function probeShards(
+  cloudFolder: string,
+  { shards, jwtAppId, jwtSecret, caCertificate }: Outputs,
+  hosts: ReadonlyMap<string, number>,
+): Promise<Probed[]> {
+  const place = placeOf(cloudFolder);
+  const command = inNamespace(place.gateway, [process.execPath, '--import', 'tsx', program]);
+  return Promise.all(
+    shards.map(async ({ name, domain }): Promise<Probed> => {
+      const where = `a probe room of https://${domain}`;
+      try {
+        // The name of a shard's Jitsi host follows from its own.
+        const id = hosts.get(name.replace('shard', 'jitsi'))!;
+        const order: Order = {
+          domain,
+          nameServer: routerAddress,
+          authorities: [caCertificate],
+          appId: jwtAppId,
+          secret: jwtSecret,
+        };
+        const { joined, problem } = JSON.parse(await run(command, JSON.stringify(order))) as Report;
+        if (problem !== undefined || !joined)
+          return { good: false, line: `could not join ${where}: ${problem}` };
+        const versions = await run(inMachine(place, id, ['dpkg-query', '-W', '-f', '${Version}', 'prosody']));
+        const { moderator, participant } = joined;
+        return {
+          good: true,
+          line:
+            `joined ${where} through nginx: moderator's token → ${moderator.role}, participant's token → ` +
+            `${participant.role} (Prosody ${versions.split('-')[0]})`,
+        };
+      } catch (error) {
+        return {
+          good: false,
+          line: `could not join ${where}: ${error instanceof Error ? error.message : String(error)}`,
+        };
+      }
+    }),
+  );
+}

@@ -1,0 +1,48 @@
+import { Resolver } from 'node:dns/promises';
+import { text } from 'node:stream/consumers';
+import { rootCertificates } from 'node:tls';
+import { joinRoom, wrongRoles, type Joined, type TokenIssuer } from './probe';
+
+/**
+ * Joins a probe room of a domain from where this program runs: resolves the name, connects by TLS to nginx, logs in
+ * with tokens that it makes.
+ *
+ * usage: main.ts <ORDER, with ORDER as JSON of `Order`; standard output: JSON of `Report`; the exit status is 0
+ */
+export interface Order extends TokenIssuer {
+  domain: string;
+  /** Name server to ask. */
+  nameServer: string;
+  /** Certificates to trust besides the well-known ones, PEM. */
+  authorities: string[];
+}
+
+export interface Report {
+  joined?: Joined;
+  /** Why it is not as it should be. */
+  problem?: string;
+}
+
+async function probe({ domain, nameServer, authorities, ...issuer }: Order): Promise<Report> {
+  const resolver = new Resolver({ timeout: 2000, tries: 3 });
+  resolver.setServers([nameServer]);
+  const [address] = await resolver.resolve4(domain);
+  const site = {
+    domain,
+    url: `https://${domain}`,
+    address,
+    authorities: [...rootCertificates, ...authorities],
+  };
+  const joined = await joinRoom(site, issuer);
+  return { joined, problem: wrongRoles(joined) };
+}
+
+async function main(): Promise<void> {
+  const order = JSON.parse(await text(process.stdin)) as Order;
+  const report = await probe(order).catch((error: unknown): Report => {
+    return { problem: error instanceof Error ? error.message : String(error) };
+  });
+  process.stdout.write(JSON.stringify(report), () => process.exit(0));
+}
+
+void main();
