@@ -162,9 +162,14 @@ module:hook("muc-pre-set-affiliation", function (event)
 	local by_token = moderates_by_token(room, bare);
 	local refused;
 	if is_owner_or_admin(affiliation) then
-		-- Without an actor the server itself writes: rooms are made that way for focus and other logins.
-		refused = not by_token and (actor ~= nil or jid.host(bare) == token_host);
-		if refused and is_granted(room, actor, bare) then
+		-- Without an actor the server itself writes: rooms are made that way for focus and other logins. An owner by
+		-- token is not made an admin.
+		if by_token then
+			refused = affiliation == "admin" and actor ~= nil;
+		else
+			refused = actor ~= nil or jid.host(bare) == token_host;
+		end
+		if refused and not by_token and is_granted(room, actor, bare) then
 			room._data.token_moderation_grants = room._data.token_moderation_grants or {};
 			room._data.token_moderation_grants[bare] = true;
 			refused = false;

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { onBoth } from './both';
+import { DOMAIN } from './school';
 
 onBoth('with a focus that hands out ownership', { autoOwner: true }, (place) => {
   it('the pupil who is first is refused it, and stays so when the teacher has left', async () => {
@@ -67,6 +68,19 @@ onBoth("beside Jitsi's token_affiliation", { config: beside('token_affiliation')
     const late = await lab.teacher(room);
     expect((await late.join(room, 'late', { password: 'wrong' })).error).toBe('not-authorized');
     expect(await late.configure(room)).toBe('forbidden');
+  });
+});
+
+onBoth("beside Jitsi's token_affiliation, loaded later", { hostModule: 'load_later' }, (place) => {
+  it('it does not stay', async () => {
+    const { lab } = place;
+    await lab.load(`conference.${DOMAIN}`, 'token_affiliation');
+    await lab.logged(/token_affiliation is unloaded from conference\./);
+    const room = lab.room();
+    const teacher = await lab.teacher(room);
+    await lab.enter(teacher, room, 'teacher');
+    const pupil = await lab.pupil(room, { claims: { context: { user: { moderator: 'true' } } } });
+    expect(await pupil.join(room, 'pupil')).toMatchObject({ affiliation: 'none', role: 'participant' });
   });
 });
 

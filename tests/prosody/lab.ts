@@ -298,6 +298,12 @@ export class Lab {
     return [...(await post(this.prosodySite, '/token_verdicts/', body))].map((verdict) => verdict === '1');
   }
 
+  /** Loads a module on a host of the running Prosody; needs the host module `load_later`. */
+  async load(host: string, module: string): Promise<void> {
+    const said = await post(this.prosodySite, '/load_later/', `${host} ${module}`);
+    if (said !== 'loaded') throw new Error(said);
+  }
+
   /** Asks for the conference and joins it. */
   async enter(client: Client, room: string, nick: string, password?: string): Promise<Presence> {
     await client.conference(room);

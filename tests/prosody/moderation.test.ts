@@ -285,7 +285,12 @@ onBoth('who moderates', {}, (place) => {
     expect(await teacher.admin(room, { jid: account(second.jid), affiliation: 'member' })).toBe(
       'not-allowed',
     );
+    expect(await teacher.admin(room, { jid: account(second.jid), affiliation: 'admin' })).toBe('not-allowed');
     expect(await teacher.admin(room, { nick: 'second', role: 'participant' })).toBe('not-allowed');
+    // What somebody is already is no grant.
+    expect(await teacher.admin(room, { jid: account(second.jid), affiliation: 'owner' })).toBeUndefined();
+    await second.settled();
+    expect(second.standing(room, 'second')).toBe('owner/moderator');
     expect(await teacher.admin(room, { nick: 'pupil', role: 'none' })).toBeUndefined();
     expect(await pupil.join(room, 'pupil')).toMatchObject({ affiliation: 'none', role: 'participant' });
     expect(await teacher.admin(room, { nick: 'second', role: 'none' })).toBeUndefined();

@@ -99,6 +99,32 @@ onBoth('none of the obvious ways', {}, (place) => {
 });
 
 onBoth(
+  'where anybody with a token may make a room',
+  { config: [['restrict_room_creation = true', 'restrict_room_creation = false']] },
+  (place) => {
+    it('its maker is what the token says', async () => {
+      const { lab } = place;
+      for (const [moderator, standing] of [
+        [false, 'none/participant'],
+        [true, 'owner/moderator'],
+      ] as const) {
+        const room = lab.room();
+        const maker = await lab.person(room, { moderator });
+        // The room is there, and the join waits for focus.
+        maker.enter(room, 'maker');
+        await maker.conference(room);
+        await maker.wait((stanza) => stanza.attrs.from === `${room}/maker`);
+        await maker.settled();
+        expect(maker.standing(room, 'maker')).toBe(standing);
+        expect(maker.seen(room, 'maker')).toHaveLength(1);
+        expect(maker.standing(room, 'focus')).toBe('owner/moderator');
+        if (!moderator) expect(await maker.configure(room)).toBe('forbidden');
+      }
+    });
+  },
+);
+
+onBoth(
   'without the option that makes admins owners',
   { config: [['component_admins_as_room_owners = true', 'component_admins_as_room_owners = false']] },
   (place) => {

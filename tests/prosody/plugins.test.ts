@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { rolePlans } from '../host/role-values';
 
 const project = join(__dirname, '..', '..');
 const standIns = join('local', 'stand-ins', 'prosody-plugins');
@@ -22,6 +23,20 @@ it('every stand-in says in its first line that it is one', () => {
     .filter((file) => file.endsWith('.lua'))
     .filter((file) => !/^-- Stand-in for tests: /.test(readFileSync(join(project, standIns, file), 'utf8')));
   expect(silent).toEqual([]);
+});
+
+it('Jitsi’s own module for roles by token is brought by its package and enabled nowhere', () => {
+  expect(readdirSync(join(project, standIns))).toContain('mod_token_affiliation.lua');
+  for (const [name, plan] of Object.entries(rolePlans())) {
+    const lua = Object.entries(plan.files).filter(([path]) => /\.cfg\.lua$/.test(path));
+    for (const [path, { content }] of lua)
+      expect(content, `${name}: ${path}`).not.toContain('token_affiliation');
+    if (name.startsWith('jitsi')) {
+      expect(lua.map(([, { content }]) => content).join('')).toMatch(
+        /"token_moderation";[^]*"token_moderation";/,
+      );
+    }
+  }
 });
 
 it('every option of the project’s modules is in their README', () => {

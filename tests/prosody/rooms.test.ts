@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { onBoth } from './both';
-import { account } from '../../local/join/client';
+import { account, Client } from '../../local/join/client';
 
 onBoth('lobby, password and breakout', {}, (place) => {
   it('a lobby keeps pupils out until they are let in; teachers and the recorder pass', async () => {
@@ -34,6 +34,22 @@ onBoth('lobby, password and breakout', {}, (place) => {
     // Out and in again: still a member, still no moderator.
     await late.leave(room, 'late');
     expect(await late.join(room, 'late')).toMatchObject({ affiliation: 'member', role: 'participant' });
+  });
+
+  it('who was a teacher and is none any more stays a member of a lobby room, not its owner', async () => {
+    const { lab } = place;
+    const room = lab.room();
+    const teacher = await lab.teacher(room);
+    await lab.enter(teacher, room, 'teacher');
+    const second = await lab.teacher(room);
+    await second.join(room, 'second');
+    expect(await teacher.configure(room, { 'muc#roomconfig_membersonly': '1' })).toBeUndefined();
+    await second.resumable();
+    second.drop();
+    const resumed = lab.keep(await Client.resume(second, lab.login(room, { moderator: false })));
+    await resumed.leave(room, 'second');
+    expect(await resumed.join(room, 'second')).toMatchObject({ affiliation: 'member', role: 'participant' });
+    expect(await resumed.configure(room)).toBe('forbidden');
   });
 
   it('a password holds for teachers too, and a wrong one stores nothing; the recorder needs none', async () => {
