@@ -1,30 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startSchool, type School } from '../tests/engine/school';
+import { median, printRows, runsWanted, say, type Row } from './rows';
 
 /**
  * Ratios of this program against a bare one, side by side in one run: the machine's speed cancels out.
  *
  * usage: npm run bench [-- --runs N]   (default 3; the median of N pairs is quoted)
  */
-const runsAt = process.argv.indexOf('--runs');
-const runs = runsAt === -1 ? 3 : Number(process.argv[runsAt + 1]);
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const runs = runsWanted(3);
 const bare = join(__dirname, 'bare');
 
 /** Recorders that one network holds beside a Jitsi host and the app, rounded down to what the documents name. */
 const full = { recorderCount: 90 };
 const small = { recorderCount: 10 };
-
-interface Row {
-  what: string;
-  value: number;
-  bound: number;
-  unit: string;
-}
-
-const median = (values: number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 /** Seconds of one preview, and the resources that it declares. */
 async function preview(
@@ -75,19 +64,19 @@ async function main(): Promise<void> {
       {
         what: `preview of ${resources} resources, per resource, against a bare program of as many`,
         value: median(perResource),
-        bound: 1.3,
+        atMost: 1.3,
         unit: 'ratio',
       },
       {
         what: 'the whole preview against a bare program of 90 servers',
         value: median(againstServers),
-        bound: 3,
+        atMost: 3,
         unit: 'ratio',
       },
       {
         what: 'preview per resource, 90 recorders against 10',
         value: median(manyAgainstFew),
-        bound: 1.3,
+        atMost: 1.3,
         unit: 'ratio',
       },
     );
@@ -106,25 +95,19 @@ async function main(): Promise<void> {
     rows.push({
       what: 'state with 90 recorders',
       value: readFileSync(state).length / 1e6,
-      bound: 3,
+      atMost: 3,
       unit: 'MB',
     });
     const before = (await platform.requests()).at(-1)!.n;
     const again = await platform.up('--expect-no-changes');
     if (again.code !== 0) throw new Error(again.stdout + again.stderr);
     const calls = (await platform.requests()).filter(({ n }) => n > before).length;
-    rows.push({ what: 'API calls of an up with nothing to change', value: calls, bound: NaN, unit: 'calls' });
+    rows.push({ what: 'API calls of an up with nothing to change', value: calls, unit: 'calls' });
   } finally {
     await platform.close();
     await bareSchool.close();
   }
-  say('');
-  for (const { what, value, bound, unit } of rows) {
-    const verdict = Number.isNaN(bound) ? '' : `at most ${bound}${value <= bound ? '' : '  MISSED'}`;
-    say(
-      `${value.toFixed(unit === 'calls' ? 0 : 2).padStart(8)} ${unit.padEnd(6)} ${what}  ${verdict}`.trimEnd(),
-    );
-  }
+  printRows(rows);
 }
 
 main().catch((error: unknown) => {

@@ -71,10 +71,10 @@ onBoth("beside Jitsi's token_affiliation", { config: beside('token_affiliation')
   });
 });
 
-onBoth("beside Jitsi's token_affiliation, loaded later", { hostModule: 'load_later' }, (place) => {
+onBoth("beside Jitsi's token_affiliation, loaded later", { hostModule: 'switch_modules' }, (place) => {
   it('it does not stay', async () => {
     const { lab } = place;
-    await lab.load(`conference.${DOMAIN}`, 'token_affiliation');
+    await lab.module('load', `conference.${DOMAIN}`, 'token_affiliation');
     await lab.logged(/token_affiliation is unloaded from conference\./);
     const room = lab.room();
     const teacher = await lab.teacher(room);

@@ -26,6 +26,8 @@ export interface Circumstances {
   files?: Record<string, string>;
   /** Changes to the domain's Prosody file: text to be there, and what replaces it; {root} is the host's root. */
   config?: [string | RegExp, string][];
+  /** What Prosody logs; a host has `info`. Default `debug`. */
+  logLevel?: 'debug' | 'info';
   /** A module of this folder that is loaded on the domain's host as well. */
   hostModule?: string;
   /** More accounts: first label of the host, user, password. */
@@ -111,6 +113,7 @@ export class Lab {
 
   private async write(): Promise<void> {
     const { role } = this;
+    const { logLevel = 'debug' } = this.circumstances;
     this.port = await freePort();
     this.c2s = await freePort();
     const standIns = role.path('/usr/share/jitsi-meet/prosody-plugins/');
@@ -128,7 +131,7 @@ export class Lab {
         `pidfile = "${role.path('/prosody.pid')}"\ndata_path = "${role.path('/var/lib/prosody')}"`,
       ],
       // More than on a host: what no line may hold, no line of any level may.
-      [/log = \{[^]*?\n\}\n/, `log = { debug = "${role.path('/prosody.log')}" }\n`],
+      [/log = \{[^]*?\n\}\n/, `log = { ${logLevel} = "${role.path('/prosody.log')}" }\n`],
       // One machine logs in thousands of times here.
       ['rate = "512kb/s"', 'rate = "100mb/s"'],
     ]);
@@ -298,10 +301,18 @@ export class Lab {
     return [...(await post(this.prosodySite, '/token_verdicts/', body))].map((verdict) => verdict === '1');
   }
 
-  /** Loads a module on a host of the running Prosody; needs the host module `load_later`. */
-  async load(host: string, module: string): Promise<void> {
-    const said = await post(this.prosodySite, '/load_later/', `${host} ${module}`);
-    if (said !== 'loaded') throw new Error(said);
+  /** Loads or unloads a module on a host of the running Prosody; needs the host module `switch_modules`. */
+  async module(action: 'load' | 'unload', host: string, module: string): Promise<void> {
+    const said = await post(this.prosodySite, '/switch_modules/', `${action} ${host} ${module}`);
+    if (said !== 'done') throw new Error(said);
+  }
+
+  /** Processor time that Prosody has used so far, in seconds. */
+  processorTime(): number {
+    const stat = readFileSync(`/proc/${this.process!.pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // utime and stime, in ticks of 10 ms: proc(5)
+    return (Number(fields[11]) + Number(fields[12])) / 100;
   }
 
   /** Asks for the conference and joins it. */
