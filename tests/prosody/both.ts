@@ -24,7 +24,7 @@ export function onBoth(title: string, circumstances: Circumstances, tests: (plac
     const place = { release: prosody.release } as Place;
     beforeAll(async () => {
       place.lab = await Lab.start(prosody, circumstances);
-    }, 60_000);
+    }, 120_000);
     afterEach(() => place.lab.leaveAll());
     afterAll(async () => {
       if (!place.lab) return;

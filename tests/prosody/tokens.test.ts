@@ -309,7 +309,7 @@ onBoth('tokens', { hostModule: 'token_verdicts' }, (place) => {
       });
       expect(verdict).toBe(verdicts[at] ? 'success' : 'not-allowed');
     }
-  });
+  }, 240_000);
 });
 
 const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
