@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Order, Report } from '../join/main';
+import { hasRightRole, people } from '../join/probe';
 import { inMachine } from '../machines/inside';
 import { routerAddress } from '../machines/network';
 import { inNamespace, placeOf } from '../machines/place';
@@ -10,6 +11,7 @@ import { projectRoot } from './paths';
 export interface Outputs {
   shards: { name: string; domain: string }[];
   jwtAppId: string;
+  jwtAudience: string;
   jwtSecret: string;
   /** Of the stack's own authority, PEM. */
   caCertificate: string;
@@ -31,13 +33,13 @@ const program = join(projectRoot, 'local', 'join', 'main.ts');
  */
 export async function probeShards(
   cloudFolder: string,
-  { shards, jwtAppId, jwtSecret, caCertificate }: Outputs,
+  outputs: Outputs,
   hosts: ReadonlyMap<string, number>,
 ): Promise<Probed[]> {
   const place = placeOf(cloudFolder);
   const command = inNamespace(place.gateway, [process.execPath, '--import', 'tsx', program]);
   return Promise.all(
-    shards.map(async ({ name, domain }): Promise<Probed> => {
+    outputs.shards.map(async ({ name, domain }): Promise<Probed> => {
       const where = `a probe room of https://${domain}`;
       try {
         // The name of a shard's Jitsi host follows from its own.
@@ -45,21 +47,20 @@ export async function probeShards(
         const order: Order = {
           domain,
           nameServer: routerAddress,
-          authorities: [caCertificate],
-          appId: jwtAppId,
-          secret: jwtSecret,
+          authorities: [outputs.caCertificate],
+          appId: outputs.jwtAppId,
+          audience: outputs.jwtAudience,
+          secret: outputs.jwtSecret,
         };
-        const { joined, problem } = JSON.parse(await run(command, JSON.stringify(order))) as Report;
-        if (problem !== undefined || !joined)
-          return { good: false, line: `could not join ${where}: ${problem}` };
+        const report = JSON.parse(await run(command, JSON.stringify(order))) as Report;
+        if ('problem' in report) throw new Error(report.problem);
+        const roles = (['moderator', 'participant'] as const)
+          .map((who) => `${who}'s token → ${report.joined[who].role}`)
+          .join(', ');
+        const good = people.every((who) => hasRightRole(who, report.joined[who]));
         const versions = await run(inMachine(place, id, ['dpkg-query', '-W', '-f', '${Version}', 'prosody']));
-        const { moderator, participant } = joined;
-        return {
-          good: true,
-          line:
-            `joined ${where} through nginx: moderator's token → ${moderator.role}, participant's token → ` +
-            `${participant.role} (Prosody ${versions.split('-')[0]})`,
-        };
+        const line = `joined ${where} through nginx: ${roles} (Prosody ${versions.split('-')[0]})`;
+        return { good, line };
       } catch (error) {
         return {
           good: false,

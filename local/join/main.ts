@@ -1,7 +1,7 @@
 import { Resolver } from 'node:dns/promises';
 import { text } from 'node:stream/consumers';
 import { rootCertificates } from 'node:tls';
-import { joinRoom, wrongRoles, type Joined, type TokenIssuer } from './probe';
+import { joinRoom, type Joined, type TokenSettings } from './probe';
 
 /**
  * Joins a probe room of a domain from where this program runs: resolves the name, connects by TLS to nginx, logs in
@@ -9,7 +9,7 @@ import { joinRoom, wrongRoles, type Joined, type TokenIssuer } from './probe';
  *
  * usage: main.ts <ORDER, with ORDER as JSON of `Order`; standard output: JSON of `Report`; the exit status is 0
  */
-export interface Order extends TokenIssuer {
+export interface Order extends TokenSettings {
   domain: string;
   /** Name server to ask. */
   nameServer: string;
@@ -17,13 +17,10 @@ export interface Order extends TokenIssuer {
   authorities: string[];
 }
 
-export interface Report {
-  joined?: Joined;
-  /** Why it is not as it should be. */
-  problem?: string;
-}
+/** How both were let in, or why they were not. */
+export type Report = { joined: Joined } | { problem: string };
 
-async function probe({ domain, nameServer, authorities, ...issuer }: Order): Promise<Report> {
+async function probe({ domain, nameServer, authorities, ...settings }: Order): Promise<Report> {
   const resolver = new Resolver({ timeout: 2000, tries: 3 });
   resolver.setServers([nameServer]);
   const [address] = await resolver.resolve4(domain);
@@ -33,8 +30,7 @@ async function probe({ domain, nameServer, authorities, ...issuer }: Order): Pro
     address,
     authorities: [...rootCertificates, ...authorities],
   };
-  const joined = await joinRoom(site, issuer);
-  return { joined, problem: wrongRoles(joined) };
+  return { joined: await joinRoom(site, settings) };
 }
 
 async function main(): Promise<void> {

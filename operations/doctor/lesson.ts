@@ -1,15 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { sign } from 'jsonwebtoken';
-import { Client, errorOf, type Presence } from '../../local/join/client';
+import { Client } from '../../local/join/client';
+import { hasRightRole, joinRoom, people, tokenFor, type TokenSettings } from '../../local/join/probe';
 import { trusted, type Site } from './outside';
 import type { Finding, State } from './findings';
-
-/** What tokens are made with. */
-export interface TokenSettings {
-  appId: string;
-  audience: string;
-  secret: string;
-}
 
 /**
  * Joins a room of the shard as a lesson's page does, with a moderator's token and with a participant's, and tries a
@@ -27,41 +20,20 @@ export async function checkLesson(site: Site, settings: TokenSettings): Promise<
     do: remedy,
   });
   const logs = `npm run logs -- ${site.host.name} prosody jicofo`;
-  const token = (moderator: boolean, secret = settings.secret): string =>
-    sign(
-      {
-        room,
-        moderator,
-        nbf: Math.floor(Date.now() / 1000) - 60,
-        context: {
-          user: { id: 'platform-check', name: 'Platform check' },
-          features: { recording: false, livestreaming: false },
-        },
-      },
-      secret,
-      {
-        expiresIn: 120,
-        noTimestamp: true,
-        audience: settings.audience,
-        issuer: settings.appId,
-        subject: domain,
-      },
-    );
-  const login = (jwt: string) => ({
-    site: {
-      domain,
-      url: `https://${domain}`,
-      address: site.host.publicAddress,
-      authorities: trusted(site.authority),
-    },
-    token: jwt,
-    room,
-  });
+  const way = {
+    domain,
+    url: `https://${domain}`,
+    address: site.host.publicAddress,
+    authorities: trusted(site.authority),
+  };
 
   const findings: Finding[] = [];
-  const clients: Client[] = [];
   try {
-    const wrong = await Client.attempt(login(token(true, `${settings.secret}x`)));
+    const wrong = await Client.attempt({
+      site: way,
+      room,
+      token: tokenFor(room, 'moderator', domain, { ...settings, secret: `${settings.secret}x` }),
+    });
     findings.push(
       wrong === 'success'
         ? says(
@@ -72,24 +44,16 @@ export async function checkLesson(site: Site, settings: TokenSettings): Promise<
           )
         : says('wrong token', 'ok', `refused (${wrong})`),
     );
-    for (const [who, moderator, wanted] of [
-      ['moderator', true, 'owner'],
-      ['participant', false, 'none'],
-    ] as const) {
-      const client = await Client.login(login(token(moderator)));
-      clients.push(client);
-      const address = `${room}@conference.${domain}`;
-      const focus = errorOf(await client.conference(address));
-      if (focus !== undefined) throw new Error(`focus refuses a conference: ${focus}`);
-      const presence: Presence = await client.join(address, who);
-      if (presence.error !== undefined) throw new Error(`the ${who} cannot join: ${presence.error}`);
+    const joined = await joinRoom(way, settings);
+    for (const who of people) {
+      const { affiliation, role } = joined[who];
       findings.push(
-        presence.affiliation === wanted
-          ? says(`${who}'s token`, 'ok', `joins as ${presence.affiliation}/${presence.role}`)
+        hasRightRole(who, joined[who])
+          ? says(`${who}'s token`, 'ok', `joins as ${affiliation}/${role}`)
           : says(
               `${who}'s token`,
               'failure',
-              `joins as ${presence.affiliation}, not as ${wanted}`,
+              `joins as ${affiliation}/${role}`,
               `is mod_token_moderation loaded? see ${logs}`,
             ),
       );
@@ -104,8 +68,6 @@ export async function checkLesson(site: Site, settings: TokenSettings): Promise<
         `see ${logs}; a refused token with the right secret means that the host has not got it yet: run pulumi up`,
       ),
     );
-  } finally {
-    for (const client of clients) client.close();
   }
   return findings;
 }
