@@ -64,6 +64,5 @@ export function roomOptions(place: 'conference' | 'breakout', values: JitsiValue
     lesson_recording_moderators_may_record: values.moderatorsMayRecord,
     lesson_events_url: values.webhookUrl,
     lesson_events_secret_file: '/etc/prosody/secrets/webhook-secret',
-    lesson_events_shard: values.shard,
   });
 }

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import {
+  appendFileSync,
   chmodSync,
   mkdirSync,
   mkdtempSync,
@@ -61,6 +62,10 @@ export class RenderedRole {
   write(path: string, content: string, mode = 0o644): void {
     mkdirSync(dirname(this.path(path)), { recursive: true });
     writeFileSync(this.path(path), content, { mode });
+  }
+
+  append(path: string, content: string): void {
+    appendFileSync(this.path(path), content);
   }
 
   read(path: string): string {

@@ -8,9 +8,18 @@ import { post, type Kind, type Login, type Site } from '../../local/join/wires';
 import { freePort } from '../host/prosody-host';
 import { RenderedRole } from '../host/rendered-role';
 import { jitsiValues } from '../host/role-values';
+import { App, type Pair } from './app';
 import { end, reachable, until } from './processes';
 import { runProsody, type Prosody } from './prosodies';
-import { CONFERENCE, DOMAIN, FOCUS_PASSWORD, PREVIOUS_SECRET, RECORDER_PASSWORD, SECRET } from './school';
+import {
+  CONFERENCE,
+  DOMAIN,
+  FOCUS_PASSWORD,
+  PREVIOUS_SECRET,
+  RECORDER_PASSWORD,
+  SECRET,
+  WEBHOOK_SECRET,
+} from './school';
 import { claims, token, type Claims } from './tokens';
 import { Web } from './web';
 
@@ -34,6 +43,8 @@ export interface Circumstances {
   accounts?: [string, string, string][];
   /** The previous secret of a rotation is there. */
   previousSecret?: boolean;
+  /** The app takes events by HTTPS, with this certificate. */
+  appPair?: Pair;
 }
 
 export interface Person {
@@ -44,13 +55,13 @@ export interface Person {
   previd?: string;
 }
 
-/** A key pair with a certificate for itself: for the web server, and the names that focus and recorder log in at. */
-function certificate(): { key: string; certificate: string } {
+/** A key pair with a certificate for itself. */
+export function selfSigned(...names: string[]): Pair {
   const folder = mkdtempSync(join(tmpdir(), 'lesson-platform-key-'));
   try {
     const made = spawnSync(
       'openssl',
-      `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout ${folder}/key -subj /CN=auth.${DOMAIN} -addext subjectAltName=DNS:${DOMAIN},DNS:auth.${DOMAIN},DNS:recorder.${DOMAIN} -out ${folder}/crt`.split(
+      `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout ${folder}/key -subj /CN=${names[0]} -addext subjectAltName=${names.map((name) => `DNS:${name}`).join()} -out ${folder}/crt`.split(
         ' ',
       ),
       { encoding: 'utf8' },
@@ -63,8 +74,9 @@ function certificate(): { key: string; certificate: string } {
   }
 }
 
-let made: ReturnType<typeof certificate> | undefined;
-const pair = () => (made ??= certificate());
+let made: Pair | undefined;
+/** For the web server, and the names that focus and recorder log in at. */
+const pair = (): Pair => (made ??= selfSigned(`auth.${DOMAIN}`, DOMAIN, `recorder.${DOMAIN}`));
 
 /**
  * One shard's signalling: a real Prosody and a real nginx with the host's own configuration and modules, stand-ins for
@@ -87,9 +99,13 @@ export class Lab {
   private constructor(
     private readonly prosody: Prosody,
     private readonly circumstances: Circumstances,
+    /** The school's app, which is told what happens. */
+    readonly app: App,
   ) {
     const { moderatorsMayGrant = true, previousSecret = false } = circumstances;
-    this.role = new RenderedRole(jitsiHostPlan({ ...jitsiValues, moderatorsMayGrant }), {
+    const values = { ...jitsiValues, moderatorsMayGrant, webhookUrl: app.url };
+    this.role = new RenderedRole(jitsiHostPlan(values), {
+      'webhook-secret': WEBHOOK_SECRET,
       'jwt-secret': SECRET,
       'jwt-secret-previous': previousSecret ? PREVIOUS_SECRET : '',
       'xmpp-certificate': pair().certificate,
@@ -98,7 +114,7 @@ export class Lab {
   }
 
   static async start(prosody: Prosody, circumstances: Circumstances = {}): Promise<Lab> {
-    const lab = new Lab(prosody, circumstances);
+    const lab = new Lab(prosody, circumstances, await App.start(WEBHOOK_SECRET, circumstances.appPair));
     try {
       await lab.write();
       await lab.startProsody();
@@ -205,6 +221,16 @@ export class Lab {
     });
   }
 
+  /** Prosody ends, in order or killed, and `meanwhile` it is down. Rooms and sessions are gone. */
+  async restartProsody(signal: NodeJS.Signals, meanwhile: () => void = () => undefined): Promise<void> {
+    await end(this.process, signal);
+    this.leaveAll();
+    await end(this.focus);
+    meanwhile();
+    await this.startProsody();
+    await this.startFocus(this.circumstances.autoOwner ?? false);
+  }
+
   /** Focus ends and logs in again. */
   async restartFocus(): Promise<void> {
     await end(this.focus);
@@ -220,6 +246,11 @@ export class Lab {
   /** Prosody's own HTTP server, for what only this host may ask. */
   private get prosodySite(): Site {
     return { domain: DOMAIN, url: `http://127.0.0.1:${this.port}` };
+  }
+
+  /** Prosody's own counters, as this host alone may ask for them. */
+  async metrics(): Promise<string> {
+    return (await fetch(`http://127.0.0.1:${this.port}/metrics`)).text();
   }
 
   /** Everything that Prosody logged, at level debug. */
@@ -338,6 +369,7 @@ export class Lab {
     await end(this.focus);
     await this.web?.stop();
     await end(this.process);
+    await this.app.stop();
     this.role.remove();
   }
 }

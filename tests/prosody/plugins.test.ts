@@ -44,7 +44,7 @@ it('every option of the project’s modules is in their README', () => {
   const readme = readFileSync(join(folder, 'README.md'), 'utf8');
   for (const file of readdirSync(folder).filter((name) => name.endsWith('.lua'))) {
     const text = readFileSync(join(folder, file), 'utf8');
-    for (const [, option = ''] of text.matchAll(/get_option\w*\("((?:token|log)_[a-z_]+)"/g)) {
+    for (const [, option = ''] of text.matchAll(/get_option\w*\("((?:token|log|lesson)_[a-z_]+)"/g)) {
       expect(readme, `${file}: ${option}`).toContain(`\`${option}\``);
     }
   }

@@ -13,11 +13,14 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   }
 }
 
-/** Ends a process in order, and waits for its end. */
-export async function end(process: ChildProcess | undefined): Promise<void> {
+/** Ends a process, in order unless told otherwise, and waits for its end. */
+export async function end(
+  process: ChildProcess | undefined,
+  signal: NodeJS.Signals = 'SIGTERM',
+): Promise<void> {
   if (!process || process.exitCode !== null || process.signalCode !== null) return;
   const ended = once(process, 'exit');
-  process.kill();
+  process.kill(signal);
   await ended;
 }
 

@@ -8,3 +8,4 @@ export const SECRET = 'the-secret-in-force-of-these-tests-0123456789';
 export const PREVIOUS_SECRET = 'the-secret-before-it-of-these-tests-012345678';
 export const FOCUS_PASSWORD = 'focus-password-of-these-tests';
 export const RECORDER_PASSWORD = 'recorder-password-of-these-tests';
+export const WEBHOOK_SECRET = 'webhook-secret-of-these-tests-with-ünicode';

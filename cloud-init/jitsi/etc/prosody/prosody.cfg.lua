@@ -15,7 +15,12 @@ modules_enabled = {
     "limits";
     "admin_shell"; -- `prosodyctl shell`: module reload, room list
     "posix";
+    "http_openmetrics"; -- counters of our modules too: curl http://127.0.0.1:5280/metrics
 }
+
+-- Collected when somebody asks.
+statistics = "internal"
+statistics_interval = "manual"
 
 -- One server, no federation.
 modules_disabled = { "s2s" }
