@@ -46,6 +46,11 @@ export interface HostService {
    */
   mendDuringLessons?: boolean;
   /**
+   * Globs of packages whose programs it runs. When one of them is newer than the unit's start, the unit is restarted:
+   * packages do not do it themselves (`common/usr/sbin/policy-rc.d`).
+   */
+  packages?: string[];
+  /**
    * Globs (`*` within one folder, `**` across folders) of the absolute paths that it reads. Files below
    * `/etc/platform/secrets/` count as well.
    */

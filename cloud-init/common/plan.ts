@@ -64,6 +64,7 @@ function commonPart(values: CommonValues): RolePart {
     },
     [
       { path: '/etc/nftables.conf', mode: '0755', phase: 'before-packages' },
+      { path: '/usr/sbin/policy-rc.d', mode: '0755', phase: 'before-packages' },
       { path: '/root/.ssh/authorized_keys', mode: '0600' },
     ],
   );

@@ -1,6 +1,6 @@
 import { aptSource, hostPlanOf, type RolePart } from '../common/plan';
 import type { HostPlan, HostService } from '../host-plan';
-import { videobridgePart } from '../jvb/plan';
+import { JAVA, videobridgePart } from '../jvb/plan';
 import { roleFiles, type FileRule } from '../role-files';
 import { refuseQuoting } from '../upkeep/plain-text';
 import { AUTHORITY, joinParts, STATUS_PORT, upkeepPart } from '../upkeep/plan';
@@ -107,7 +107,7 @@ function templateValues(values: JitsiValues): Record<string, string | number | b
 // Before the packages: their scripts leave alone what they find, and Prosody and nginx start once, with ours.
 const early: FileRule = { path: '', phase: 'before-packages' };
 const rules: FileRule[] = [
-  { ...early, path: '/etc/prosody/prosody.cfg.lua' },
+  { ...early, path: '/etc/prosody/prosody.cfg.lua', group: 'prosody', mode: '0640' },
   { ...early, path: '/etc/prosody/conf.avail/*' },
   { ...early, path: '/var/lib/prosody/*' },
   { ...early, path: '/etc/systemd/system/*.service.d/*' },
@@ -164,6 +164,7 @@ function services(values: JitsiValues): HostService[] {
       check: `${bind}platform-prosody-check`,
       // Modules may be missing while systemd, apt and Prosody's own check say that all is well.
       verify: `${bind}platform-token-check --login-only`,
+      packages: ['prosody', 'jitsi-meet-prosody', 'lua-sec'],
       files: ['/etc/prosody/prosody.cfg.lua', '/etc/prosody/conf.avail/*', `${PLUGINS}/*`],
     },
     {
@@ -183,6 +184,7 @@ function services(values: JitsiValues): HostService[] {
       unit: 'coturn.service',
       endsLessons: true,
       verify: "ss -Hltn 'sport = :5349' | grep -q .",
+      packages: ['coturn'],
       files: ['/etc/turnserver.conf'],
     },
     {
@@ -193,6 +195,7 @@ function services(values: JitsiValues): HostService[] {
       // A SysV script: the unit counts as active when the process is gone.
       mendDuringLessons: true,
       verify: 'curl --silent --fail --max-time 5 --output /dev/null http://127.0.0.1:8888/about/health',
+      packages: ['jicofo', JAVA],
       files: ['/etc/jitsi/jicofo/jicofo.conf', AUTHORITY],
     },
   ];
@@ -215,6 +218,7 @@ function sipPart(): RolePart {
       {
         unit: 'jigasi.service',
         endsLessons: true,
+        packages: ['jigasi', JAVA],
         files: [
           '/usr/local/sbin/platform-sip-account',
           '/etc/platform/secrets/sip-password',

@@ -5,6 +5,9 @@ import { refuseQuoting } from '../upkeep/plain-text';
 import { AUTHORITY, joinParts, STATUS_PORT, upkeepPart } from '../upkeep/plan';
 import type { BridgeValues } from '../values';
 
+/** Packages of the Java that Jitsi's programs run on. */
+export const JAVA = 'openjdk-*-jre-headless';
+
 const CONFIG = '/etc/jitsi/videobridge/jvb.conf';
 
 /** What of the bridge depends on where it runs. */
@@ -51,6 +54,7 @@ export function videobridgePart(place: BridgePlace, withHost: boolean): RolePart
         endsLessons: true,
         check: `hocon -f ${CONFIG} get videobridge.apis.xmpp-client.configs.shard.domain`,
         verify: 'curl --silent --fail --max-time 5 --output /dev/null http://127.0.0.1:8080/about/health',
+        packages: ['jitsi-videobridge2', JAVA],
         files: [CONFIG, AUTHORITY],
       },
     ],

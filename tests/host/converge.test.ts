@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, utimesSync } from 'node:fs';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
@@ -215,6 +215,35 @@ describe('a unit that does not do its work while lessons run', () => {
     const made = broken({ mendDuringLessons: true });
     made.converge('--scheduled');
     expect(made.calls()).toContain('systemctl restart rooms.service');
+  });
+});
+
+describe('a unit whose packages are newer than its start', () => {
+  it('is restarted once, or when no lesson runs any more', () => {
+    const made = host();
+    made.secrets({ 'turn-secret': turn });
+    const plan = demoPlan();
+    Object.assign(plan.services[1]!, { packages: ['rooms', 'openjdk-*-jre'] });
+    made.plan(plan);
+    made.converge();
+    made.lessons(1);
+    made.calls();
+    const list = '/var/lib/dpkg/info/openjdk-21-jre:amd64.list';
+    made.write(list, '');
+    const later = Date.now() / 1000 + 5;
+    utimesSync(made.path(list), later, later);
+    expect(made.converge('--scheduled').code).toBe(0);
+    expect(made.status().pending).toMatchObject([{ unit: 'rooms.service' }]);
+    expect(made.calls()).toEqual([]);
+    made.lessons(0);
+    // Of its own time a converge does not interrupt the day.
+    made.converge('--scheduled');
+    expect(made.calls()).toEqual([]);
+    made.converge('--nightly');
+    expect(made.calls()).toEqual(['systemctl restart rooms.service']);
+    utimesSync(made.path(list), 1, 1);
+    made.converge();
+    expect(made.calls()).toEqual([]);
   });
 });
 

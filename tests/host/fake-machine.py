@@ -5,6 +5,7 @@ dpkg, … by the name it is called by. Everything is kept below $FAKE_STATE; fil
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 STATE = Path(os.environ["FAKE_STATE"])
@@ -42,9 +43,10 @@ def systemctl(arguments: list[str]) -> int:
     units = load(UNITS)
     verb, names = arguments[0], [name for name in arguments[1:] if not name.startswith("--")]
     for name in names:
-        units.setdefault(name, {"enabled": "disabled", "active": "inactive", "running": {}})
+        units.setdefault(name, {"enabled": "disabled", "active": "inactive", "running": {}, "since": 0})
     if verb == "show":
         line = "ActiveState={active}\nSubState=x\nUnitFileState={enabled}\nType=notify\nResult=success\n"
+        line += "ActiveEnterTimestamp=@{since}\n"
         print("\n".join(line.format(**units[name]) for name in names))
         return 0
     if verb in ("enable", "unmask", "mask", "disable"):
@@ -63,6 +65,8 @@ def systemctl(arguments: list[str]) -> int:
             unit["active"] = unit["active"] if verb == "reload" else "failed"
             save(UNITS, units)
             return 1
+        if verb != "reload" or unit["active"] != "active":
+            unit["since"] = int(time.time())
         unit["active"] = "active"
         unit["running"] = demo_files(name)
     save(UNITS, units)

@@ -129,3 +129,9 @@ class Packages:
 def satisfied(wish: str, installed: dict[str, str]) -> bool:
     name, _, version = wish.partition("=")
     return name in installed and version in ("", installed[name])
+
+
+def newest_install(machine: Machine, globs: list[str]) -> int:
+    """When the newest of the packages was unpacked, in whole seconds since 1970; 0 when none is installed."""
+    lists = [path for glob in globs for pattern in (glob, f"{glob}:*") for path in machine.path("/var/lib/dpkg/info").glob(f"{pattern}.list")]
+    return max((int(path.stat().st_mtime) for path in lists), default=0)

@@ -4,6 +4,7 @@ back when that fails. A restart that would end a lesson is staged while one runs
 from .files import Files
 from .journal import Journal
 from .machine import Failure, Machine, last_lines, now, read_json, write_json
+from .packages import newest_install
 from .plan import SECRETS, Plan, matches
 from .units import FOLDER, Units
 
@@ -101,6 +102,9 @@ class Services:
                 restarts = [glob for entry in self._entries_of(unit) if not entry.get("reload") for glob in entry["files"]]
                 only_reload = all(matches(reloads, path) and not matches(restarts, path) for path in touched)
                 action = "reload" if only_reload else "restart"
+            if not action and unit not in self.pending and self._outdated(unit):
+                self._machine.log(f"{unit} runs what was installed before its packages")
+                action = "restart"
             if unit in stopped:
                 action = "start"
             elif action == "reload" and not self._units.active(unit):
@@ -108,6 +112,10 @@ class Services:
             if action:
                 wanted[unit] = action
         return wanted
+
+    def _outdated(self, unit: str) -> bool:
+        globs = [glob for entry in self._entries_of(unit) for glob in entry.get("packages", [])]
+        return bool(globs) and 0 < self._units.started(unit) < newest_install(self._machine, globs)
 
     def _carry(self, unit: str, action: str, acted: dict[str, str], forced: bool) -> None:
         touched = self._touched(unit)

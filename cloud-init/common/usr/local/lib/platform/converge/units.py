@@ -30,6 +30,12 @@ class Units:
     def active(self, name: str) -> bool:
         return running(self.states([name])[name])
 
+    def started(self, name: str) -> int:
+        """When it began to run, in seconds since 1970; 0 when it does not run."""
+        state = self.states([name])[name]
+        since = state.get("ActiveEnterTimestamp", "").lstrip("@")
+        return int(since) if running(state) and since.isdigit() else 0
+
     def to_start(self, names: list[str]) -> set[str]:
         """Which of them do not run and are meant to. A one-shot that has done its work, or whose conditions do not
         hold on this machine, is left alone."""
@@ -41,9 +47,9 @@ class Units:
             return {}
         wanted = (
             "ActiveState,SubState,UnitFileState,Type,Result,"
-            "ConditionResult,ConditionTimestampMonotonic,ExecMainStartTimestampMonotonic"
+            "ConditionResult,ConditionTimestampMonotonic,ExecMainStartTimestampMonotonic,ActiveEnterTimestamp"
         )
-        status, text = self._machine.run(["systemctl", "show", f"--property={wanted}", *names], 60)
+        status, text = self._machine.run(["systemctl", "show", "--timestamp=unix", f"--property={wanted}", *names], 60)
         blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.strip().split("\n\n")]
         if status != 0 or len(blocks) != len(names):
             raise Failure(f"systemctl show gave {len(blocks)} answers for {len(names)} units: {last_lines(text, 4)}")
