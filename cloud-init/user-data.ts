@@ -39,6 +39,9 @@ const LOCK_METADATA =
   "nft 'table inet platform_metadata { chain output { type filter hook output priority 0; " +
   "ip daddr 169.254.169.254 meta skuid != 0 reject; }; }' || ip route replace prohibit 169.254.169.254/32";
 
+/** What user data depends on of a host plan: no file of it. */
+export type BootPlan = Pick<HostPlan, 'role' | 'format'>;
+
 interface WrittenFile {
   path: string;
   mode: string;
@@ -76,7 +79,7 @@ function writeFile({ path, mode, content }: WrittenFile): string {
   ].join('\n');
 }
 
-function bootFiles(plan: HostPlan, host: HostValues): WrittenFile[] {
+function bootFiles(plan: BootPlan, host: HostValues): WrittenFile[] {
   const { name, role, privateAddress, domain } = host;
   const facts = { name, role, privateAddress, domain, bootGeneration: bootGeneration(plan, host.image) };
   return [
@@ -121,7 +124,7 @@ function cloudConfig(host: HostValues, access: HostAccess, files: WrittenFile[])
 /**
  * A host's user data as `describedUserData` makes it; see there for what it carries and what it refuses.
  */
-export function userData(plan: HostPlan, host: HostValues, access: HostAccess): string {
+export function userData(plan: BootPlan, host: HostValues, access: HostAccess): string {
   return describedUserData(plan, host, access).text;
 }
 
@@ -134,7 +137,7 @@ export function userData(plan: HostPlan, host: HostValues, access: HostAccess): 
  *
  * @throws Error when it is larger than 32 KiB, naming the size and the largest parts, or for keys that are none
  */
-export function describedUserData(plan: HostPlan, host: HostValues, access: HostAccess): DescribedUserData {
+export function describedUserData(plan: BootPlan, host: HostValues, access: HostAccess): DescribedUserData {
   if (host.role !== plan.role)
     throw new Error(`${host.name} is a ${host.role}, the host plan is for a ${plan.role}`);
   if (!access.hostKeyPrivate.startsWith('-----BEGIN OPENSSH PRIVATE KEY-----')) {
@@ -171,7 +174,7 @@ export function describedUserData(plan: HostPlan, host: HostValues, access: Host
  * runs at every boot, or the image. A host reports the generation that it booted with; an older one than this
  * means that a rebuild is pending.
  */
-export function bootGeneration(plan: HostPlan, image: string): string {
+export function bootGeneration(plan: Pick<HostPlan, 'format'>, image: string): string {
   return createHash('sha256')
     .update(JSON.stringify([plan.format, image, LOCK_METADATA]))
     .digest('hex')

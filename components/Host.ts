@@ -173,9 +173,11 @@ export class Host extends pulumi.ComponentResource {
     this.connection = access.connection(this, hostKey.publicKey);
     const bootedWith = this.server.labels.apply((labels) => labels?.['boot-generation'] ?? 'unknown');
     this.boot = [this.server.id, bootedWith];
-    this.pendingRebuild = bootedWith.apply((booted) =>
-      booted === generation ? undefined : { host: name, bootedWith: booted, current: generation },
-    );
+    this.pendingRebuild = bootedWith.apply((label) => {
+      // A rebuild has put its time after the generation.
+      const booted = label.split('.')[0]!;
+      return booted === generation ? undefined : { host: name, bootedWith: booted, current: generation };
+    });
 
     const powerOn = this.#powerOn(name);
     const from = args.planFrom;

@@ -35,6 +35,7 @@ export interface StackOutputs {
 /** Something that the person who called has to put right; its text says what. */
 export class OperationError extends Error {}
 
+/** Longest time of a Pulumi command that only reads. */
 const seconds = 120;
 
 /**
@@ -55,7 +56,8 @@ export async function readStack(stack: string | undefined): Promise<StackOutputs
   return outputs;
 }
 
-function pulumi(args: string[]): Promise<string> {
+/** Runs the Pulumi CLI and answers what it prints. @throws OperationError when it is missing or fails */
+export function pulumi(args: string[]): Promise<string> {
   const child = spawn('pulumi', args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: seconds * 1000 });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

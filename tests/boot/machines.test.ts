@@ -68,7 +68,7 @@ const reaches = async (index: number, address: string, port: number): Promise<bo
 
 async function scan(address: string, from: number, to: number, source?: string): Promise<number[]> {
   const script = join(__dirname, 'port-scan.ts');
-  const command = [process.execPath, '--import', 'tsx', script, address, String(from), String(to)];
+  const command = [process.execPath, '--import', 'tsx', script, address, `${from}-${to}`];
   const { stdout, stderr } = await outside(place, [...command, ...(source ? [source] : [])]);
   expect(stderr).toBe('');
   return JSON.parse(stdout) as number[];

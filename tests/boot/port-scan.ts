@@ -4,9 +4,9 @@ import { Socket } from 'node:net';
  * Prints the TCP ports that take a connection, as JSON. A port that answers with a refusal is closed, one that does not
  * answer within a second is filtered; both are left out.
  *
- * usage: port-scan.ts ADDRESS FROM TO [SOURCE-ADDRESS]
+ * usage: port-scan.ts ADDRESS PORTS [SOURCE-ADDRESS]        PORTS: e.g. 1-1024,5222
  */
-const [address = '', from = '', to = '', localAddress] = process.argv.slice(2);
+const [address = '', asked = '', localAddress] = process.argv.slice(2);
 
 function isOpen(port: number): Promise<boolean> {
   return new Promise((resolve) => {
@@ -23,7 +23,10 @@ function isOpen(port: number): Promise<boolean> {
 }
 
 async function main(): Promise<void> {
-  const ports = Array.from({ length: Number(to) - Number(from) + 1 }, (_, index) => Number(from) + index);
+  const ports = asked.split(',').flatMap((range) => {
+    const [first = 0, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
   const open: number[] = [];
   while (ports.length > 0) {
     const some = ports.splice(0, 3000);

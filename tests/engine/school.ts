@@ -6,6 +6,10 @@ import { parse, stringify } from 'yaml';
 import { ensureCloud, stopCloud, type CloudEndpoint } from '../../local/command/cloud';
 import { prepareEngine, pulumi, type Engine, type Ran } from '../../local/command/engine';
 import { localPaths, projectRoot, type LocalPaths } from '../../local/command/paths';
+import { packageRepositoryUri } from '../../local/machines/network';
+import { placeOf } from '../../local/machines/place';
+import { rootFileSystem } from '../../local/machines/root-file-system';
+import { standInRepository } from '../../local/stand-ins/build';
 
 /** One step of a plan, as `pulumi preview --json` gives it. */
 export interface Step {
@@ -84,6 +88,8 @@ interface OpenOptions {
   passphrase?: string;
   /** State file of a local cloud to go on from. */
   cloudState?: string;
+  /** Folder of a signed apt repository: hosts boot, and reach it at `packageRepositoryUri`. Default: they do not boot. */
+  packages?: string;
 }
 
 /** A cloud and an engine without a stack yet. */
@@ -98,7 +104,8 @@ export async function openSchool(options: OpenOptions = {}): Promise<School> {
     mkdirSync(paths.cloud);
     writeFileSync(join(paths.cloud, 'state.json'), options.cloudState);
   }
-  const cloud = await ensureCloud(paths.cloud);
+  const { packages } = options;
+  const cloud = await ensureCloud(paths.cloud, { boot: packages !== undefined, packages });
   // A test run that is ended from outside must not leave its cloud behind.
   process.once('exit', () => {
     try {
@@ -107,7 +114,8 @@ export async function openSchool(options: OpenOptions = {}): Promise<School> {
       // It has gone already.
     }
   });
-  const engine = await prepareEngine(paths, cloud, () => undefined);
+  const namespace = packages === undefined ? undefined : placeOf(paths.cloud).gateway;
+  const engine = await prepareEngine(paths, cloud, () => undefined, namespace);
   const headers = { authorization: `Bearer ${cloud.token}`, 'content-type': 'application/json' };
   const call = async (method: string, path: string, body?: unknown): Promise<unknown> => {
     const response = await fetch(`${cloud.url}${path}`, {
@@ -214,4 +222,21 @@ export async function startSchool(
     await school.close();
     throw error;
   }
+}
+
+/**
+ * A school whose hosts boot, before its first `up`; Jitsi's packages are stand-ins.
+ *
+ * @param changes what differs from `local/example.yaml`
+ */
+export async function startBootedSchool(changes: Record<string, unknown> = {}): Promise<School> {
+  await rootFileSystem('debian-13', () => undefined);
+  const { folder, key } = await standInRepository(() => undefined);
+  const repositories = {
+    jitsiRepository: `${packageRepositoryUri} stable/`,
+    jitsiRepositoryKey: key,
+    prosodyRepository: `${packageRepositoryUri} prosody/`,
+    prosodyRepositoryKey: key,
+  };
+  return startSchool({ ...repositories, ...changes }, { packages: folder });
 }

@@ -88,7 +88,7 @@ describe('platform-drain of a bridge', () => {
   it('stops new lessons, waits for those that run, needs no roster', async () => {
     conferences = 2;
     const waiting = drain('bridge-1-1', '4712');
-    await expect.poll(() => told).toContain('/colibri/drain/enable');
+    await expect.poll(() => told, { timeout: 30_000 }).toContain('/colibri/drain/enable');
     conferences = 0;
     const { code, output } = await waiting;
     expect(output).toMatch(/bridge-1-1: carries 2 lessons with 6 people[^]*bridge-1-1: drained/);

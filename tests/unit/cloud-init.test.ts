@@ -305,7 +305,8 @@ describe('user data', () => {
     const plan = plans.jitsi!();
     const generation = bootGeneration(plan, 'debian-12');
     expect(generation).toMatch(/^[0-9a-f]{12}$/);
-    expect(bootGeneration({ ...plan, files: {}, packages: ['other'] }, 'debian-12')).toBe(generation);
+    const changed = { ...plan, files: {}, packages: ['other'] };
+    expect(bootGeneration(changed, 'debian-12')).toBe(generation);
     expect(bootGeneration(plan, 'debian-13')).not.toBe(generation);
   });
 });

@@ -1,6 +1,7 @@
 """What only the host knows: its own values and its secrets, filled into the plan's files."""
 
 import hashlib
+import ipaddress
 import json
 import re
 import subprocess
@@ -8,6 +9,8 @@ import subprocess
 from .machine import Failure, Machine, read_json
 from .plan import SECRETS
 
+# Addresses that nobody outside can send to (RFC 1918, RFC 6598).
+TRANSLATED = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")]
 REFERENCE = re.compile(r"\{\{(host|secret)\.([A-Za-z0-9-]+)\}\}")
 
 
@@ -73,17 +76,22 @@ class Values:
         return data if isinstance(data, dict) else {}
 
     def _public_address(self) -> str:
-        metadata = self._instance_data().get("ds", {}).get("meta_data", {})
-        known = metadata.get("public-ipv4") or metadata.get("public_ipv4")
-        if known:
-            return str(known)
+        """The address that this host sends from; behind a translation of addresses, the one it was told of at boot."""
         status, text = self._machine.run(["ip", "-json", "-4", "route", "get", "192.0.2.1"], 10)
         try:
-            return str(json.loads(text)[0]["prefsrc"])
+            own = str(json.loads(text)[0]["prefsrc"])
         except (ValueError, LookupError, TypeError):
+            own = ""
+        if own and not any(ipaddress.ip_address(own) in network for network in TRANSLATED):
+            # What cloud-init knows is from the first boot, and the address may have been changed since.
+            return own
+        metadata = self._instance_data().get("ds", {}).get("meta_data", {})
+        known = metadata.get("public-ipv4") or metadata.get("public_ipv4") or own
+        if not known:
             raise Failure(
-                f"host.publicAddress: neither cloud-init's instance data nor the default route gives one (ip: {status})"
-            ) from None
+                f"host.publicAddress: neither the default route nor cloud-init's instance data gives one (ip: {status})"
+            )
+        return str(known)
 
     def _server_id(self) -> str:
         known = self._instance_data().get("v1", {}).get("instance_id")

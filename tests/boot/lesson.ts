@@ -1,0 +1,92 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { join } from 'node:path';
+import jwt from 'jsonwebtoken';
+import { projectRoot } from '../../local/command/paths';
+import { inNamespace } from '../../local/machines/place';
+import type { School } from '../engine/school';
+import type { BootedHost } from './booted-host';
+
+interface Event {
+  event: 'joined' | 'alive' | 'ended';
+  focus?: string;
+  affiliation?: string;
+  error?: string;
+  answer?: string;
+  why?: string;
+}
+
+/** A lesson that one person is in, from outside and over nginx. */
+export class Lesson {
+  private readonly events: Event[] = [];
+  private wake: () => void = () => undefined;
+
+  private constructor(
+    private readonly child: ChildProcess,
+    readonly room: string,
+  ) {
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      this.events.push(JSON.parse(line) as Event);
+      this.wake();
+    });
+  }
+
+  /** Joins a lesson with a token of the school's. @throws when it is refused, or focus does not come */
+  static async begin(school: School, host: BootedHost, room: string, moderator: boolean): Promise<Lesson> {
+    const outputs = await school.outputs(true);
+    const { domain } = (outputs['shards'] as { domain: string }[])[0]!;
+    const now = Math.floor(Date.now() / 1000);
+    const claims = {
+      ...{ aud: outputs['jwtAudience'], iss: outputs['jwtIssuer'], sub: domain, room, moderator },
+      ...{ nbf: now - 60, exp: now + 3600 },
+      context: { user: { id: 'u1', name: 'Anna' }, features: { recording: false, livestreaming: false } },
+    };
+    const order = {
+      ...{ domain, address: host.address, room, nick: 'anna' },
+      ca: await host.run('cat /etc/platform/secrets/ca-certificate'),
+      token: jwt.sign(claims, outputs['jwtSecret'] as string),
+    };
+    const loader = join(projectRoot, 'node_modules/tsx/dist/loader.mjs');
+    const command = [process.execPath, '--import', loader, join(__dirname, 'participant.ts')];
+    const [program, ...args] = inNamespace(host.place.gateway, command);
+    const child = spawn(program!, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    child.stdin.on('error', () => undefined);
+    child.stdin.write(`${JSON.stringify(order)}\n`);
+    const lesson = new Lesson(child, room);
+    const joined = await lesson.next();
+    const wanted: Event = { event: 'joined', focus: 'result', affiliation: moderator ? 'owner' : 'member' };
+    if (JSON.stringify(joined) !== JSON.stringify(wanted))
+      throw new Error(`${room} could not be joined: ${JSON.stringify(joined)}`);
+    return lesson;
+  }
+
+  /** Whether its connection has lived through all until now: it is in the room, and the server answers. */
+  async isAlive(): Promise<boolean> {
+    this.child.stdin!.write('?\n');
+    const { event, answer } = await this.next();
+    return event === 'alive' && answer === 'result';
+  }
+
+  /** Leaves. */
+  async end(): Promise<void> {
+    if (this.child.exitCode !== null) return;
+    const gone = new Promise((resolve) => this.child.once('exit', resolve));
+    this.child.stdin!.end();
+    await gone;
+  }
+
+  private async next(): Promise<Event> {
+    const deadline = Date.now() + 60_000;
+    while (this.events.length === 0) {
+      if (Date.now() > deadline) throw new Error(`${this.room}: no answer within 60 s`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 1000);
+        this.wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    return this.events.shift()!;
+  }
+}
