@@ -81,6 +81,14 @@ function vitest(folder: string, env: Record<string, string> = {}, ...more: strin
 }
 
 const go = { go: 'golang-go' };
+const bootNeeds = {
+  ...go,
+  ...machinePrograms,
+  ssh: 'openssh-client',
+  'apt-ftparchive': 'apt-utils',
+  'dpkg-deb': 'dpkg',
+  gpg: 'gpg',
+};
 /** Schools know nothing of each other, and an engine leaves one of two cores idle. */
 const sideBySide = ['--fileParallelism', '--maxWorkers=2'];
 
@@ -162,14 +170,7 @@ const tiers: Record<string, Suite[]> = {
     {
       name: 'boot',
       about: 'hosts that really boot, with systemd and cloud-init',
-      needs: {
-        ...go,
-        ...machinePrograms,
-        ssh: 'openssh-client',
-        'apt-ftparchive': 'apt-utils',
-        'dpkg-deb': 'dpkg',
-        gpg: 'gpg',
-      },
+      needs: bootNeeds,
       obstacle: () => whyNoMachines(tmpdir(), say),
       run: () => vitest('tests/boot'),
     },
@@ -186,6 +187,13 @@ const tiers: Record<string, Suite[]> = {
       about: 'the engine suite, its long cases included',
       needs: { ...go, openssl: 'openssl', 'ssh-keygen': 'openssh-client' },
       run: () => vitest('tests/engine', { TIER: 'rehearsal' }, ...sideBySide),
+    },
+    {
+      name: 'boot-rehearsal',
+      about: 'booted hosts, with a rebuild that is broken off',
+      needs: bootNeeds,
+      obstacle: () => whyNoMachines(tmpdir(), say),
+      run: () => vitest('tests/boot', { TIER: 'rehearsal' }),
     },
   ],
   soak: [
