@@ -25,6 +25,7 @@ Carries the platform of index.ts through the Pulumi CLI onto a Hetzner cloud on 
   logs HOST [ARG…]
                   its logs by short names, e.g. logs jitsi-1 prosody --since 10min --follow; see npm run logs -- --help
   doctor [--json] checks the platform from outside and every booted host; see npm run doctor -- --help
+  rebuild HOST    gives a booted host a fresh disk; see npm run rebuild -- --help
   outside CMD…    runs a program of this machine where it reaches the booted hosts, e.g. curl or ssh
   env             prints what points a shell at the local stack: eval "$(npm run -s local -- env)"
   api             keeps the local cloud up in the foreground, for any Hetzner client
@@ -124,22 +125,16 @@ async function outside(args: string[]): Promise<number> {
   return runOutside(paths.cloud, args);
 }
 
-/** The very program that checks a real stack, run where it reaches the hosts. */
-async function doctor(args: string[]): Promise<number> {
+/** A program of `operations/`, the very one for a real stack, run where it reaches the hosts. */
+async function operate(file: string, args: string[]): Promise<number> {
   if (!isThere()) return 1;
   const { engine, cloud } = await prepare(paths, say);
   if (!(await bootsMachines(cloud))) {
-    say('Hosts are declared, not booted: there is nothing to check.');
+    say('Hosts are declared, not booted: this needs booted ones.');
     return 1;
   }
-  const program = [
-    process.execPath,
-    '--import',
-    'tsx',
-    join(projectRoot, 'operations', 'doctor', 'doctor.ts'),
-  ];
-  const options = ['--stack', stack, '--name-server', routerAddress, ...args];
-  return runOutside(paths.cloud, [...program, ...options], engine.environment);
+  const program = [process.execPath, '--import', 'tsx', join(projectRoot, 'operations', file)];
+  return runOutside(paths.cloud, [...program, ...args, '--stack', stack], engine.environment);
 }
 
 const wantsMachines = (args: string[]): boolean | undefined =>
@@ -167,7 +162,9 @@ async function main(given: string[]): Promise<number> {
     case 'logs':
       return atHost(args, openLogs);
     case 'doctor':
-      return doctor(args);
+      return operate('doctor/doctor.ts', ['--name-server', routerAddress, ...args]);
+    case 'rebuild':
+      return operate('rebuild.ts', args);
     case 'outside':
       return outside(args);
     case 'down':
