@@ -25,7 +25,7 @@ const kernelFeatures: Record<string, string> = {
   cgroup2: 'mount -t cgroup2 cgroup2 /sys/fs/cgroup',
   'overlayfs in the folder of the disks':
     'mkdir "$1/lower" "$1/upper" "$1/work" "$1/root" && ' +
-    'mount -t overlay overlay -o "lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work" "$1/root"',
+    'mount -t overlay overlay -o "lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work,volatile" "$1/root"',
 };
 
 /** Why nothing could make machines boot here, in half a sentence; undefined when it depends on what is installed. */

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { firstProcess } from '../../local/machines/inside';
 import { placeOf } from '../../local/machines/place';
@@ -6,6 +7,7 @@ import { rootFileSystem } from '../../local/machines/root-file-system';
 import {
   booted,
   checkout,
+  ended,
   inside,
   leftovers,
   outside,
@@ -122,4 +124,32 @@ test('servers that enter a new network in the same moment all get there', async 
     const { server } = await cloud.api<{ server: Server }>('GET', `/v1/servers/${id}`);
     expect(server.private_net).toHaveLength(1);
   }
+}, 60_000);
+
+test('rules that change while their server is being made are the ones that count', async () => {
+  const cloud = await checkout().start();
+  const rules = (port: number) => [
+    { direction: 'in', protocol: 'tcp', port: String(port), source_ips: ['0.0.0.0/0'] },
+  ];
+  // Each a little later after the order than the one before, so that some change in the middle of the making.
+  const numbers = [0, 1, 2, 3, 4, 5, 6, 7];
+  await Promise.all(
+    numbers.map(async (number) => {
+      const name = `app-${number}`;
+      const { firewall } = await cloud.api<{ firewall: { id: number } }>('POST', '/v1/firewalls', {
+        name,
+        rules: rules(1000 + number),
+      });
+      const made = cloud.server({ name, firewalls: [{ firewall: firewall.id }], start_after_create: false });
+      await sleep(60 + 25 * number);
+      const path = `/v1/firewalls/${firewall.id}/actions/set_rules`;
+      const { actions } = await cloud.api<{ actions: { id: number }[] }>('POST', path, {
+        rules: rules(2000 + number),
+      });
+      await Promise.all([made, ...actions.map(({ id }) => ended(cloud.api, id))]);
+    }),
+  );
+  const { stdout } = await outside(cloud.place, ['nft', 'list', 'table', 'inet', 'cloud']);
+  const ports = [...stdout.matchAll(/tcp dport (\d+)/g)].map(([, port]) => Number(port)).sort();
+  expect(ports).toEqual(numbers.map((number) => 2000 + number));
 }, 60_000);
