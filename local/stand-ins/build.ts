@@ -40,8 +40,12 @@ const packagesFolder = join(__dirname, 'packages');
 const shared: Record<string, Record<string, string>> = {
   'jitsi-meet-prosody': { 'usr/share/jitsi-meet/prosody-plugins': 'prosody-plugins' },
   jicofo: {
-    'usr/share/jicofo/focus.py': 'focus/focus.py',
-    'usr/share/jicofo/conference.py': 'focus/conference.py',
+    ...Object.fromEntries(
+      ['focus', 'conference', 'recording', 'brewery'].map((name) => [
+        `usr/share/jicofo/${name}.py`,
+        `focus/${name}.py`,
+      ]),
+    ),
     'usr/share/jicofo/stand_in.py': 'packages/common/stand_in.py',
   },
   'jitsi-videobridge2': { 'usr/share/jitsi-videobridge/stand_in.py': 'packages/common/stand_in.py' },

@@ -2,6 +2,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse, type Element } from 'ltx';
 import { jitsiHostPlan } from '../../cloud-init/roles';
 import { Client, type Presence } from '../../local/join/client';
 import { post, type Kind, type Login, type Site } from '../../local/join/wires';
@@ -12,6 +13,7 @@ import { App, type Pair } from './app';
 import { end, reachable, until } from './processes';
 import { runProsody, type Prosody } from './prosodies';
 import {
+  BREWERY,
   CONFERENCE,
   DOMAIN,
   FOCUS_PASSWORD,
@@ -29,6 +31,8 @@ const config = `/etc/prosody/conf.avail/${DOMAIN}.cfg.lua`;
 export interface Circumstances {
   /** Focus hands out ownership, as Jicofo does unless told otherwise. */
   autoOwner?: boolean;
+  /** More options of the focus, e.g. `--pending-timeout 3`. */
+  focus?: string[];
   /** Moderators may make others moderator; as in the program's values, true unless given. */
   moderatorsMayGrant?: boolean;
   /** More files on the host. */
@@ -208,7 +212,14 @@ export class Lab {
       String(this.c2s),
       '--password-file',
       this.role.path('/focus-password'),
+      '--jibri-brewery',
+      BREWERY,
       ...(autoOwner ? ['--auto-owner'] : []),
+      // As the host's own settings say.
+      ...(/enable-moderator-checks = false/.test(this.role.read('/etc/jitsi/jicofo/jicofo.conf'))
+        ? ['--no-moderator-checks']
+        : []),
+      ...(this.circumstances.focus ?? []),
     ]);
     let ready = false;
     this.focus.stdout?.on('data', () => (ready = true));
@@ -344,6 +355,12 @@ export class Lab {
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     // utime and stime, in ticks of 10 ms: proc(5)
     return (Number(fields[11]) + Number(fields[12])) / 100;
+  }
+
+  /** Sends a stanza as the server itself, from any address; the answer to an IQ. For a lab with `from_inside`. */
+  async fromInside(stanza: string): Promise<Element | undefined> {
+    const answer = await post(this.prosodySite, '/from_inside/', stanza);
+    return answer === '' ? undefined : parse(answer);
   }
 
   /** Asks for the conference and joins it. */

@@ -1,11 +1,11 @@
 """Stand-in for tests: one room of the focus, as Jicofo keeps it: entered, configured, watched, left with the last one.
 
-What a conference needs beside the room, a bridge or a recorder, goes by its members: `people` and `elect` are what
-looks at them so far.
+What a conference needs beside the room goes by its members: who owns it here, what is recorded in `recording.py`.
 """
 
 import asyncio
 import logging
+from collections import namedtuple
 
 from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.xmlstream import ET
@@ -13,6 +13,9 @@ from slixmpp.xmlstream import ET
 MUC = "http://jabber.org/protocol/muc"
 DATA = "jabber:x:data"
 NICK = "focus"
+
+# jid: bare; None for all three where the room does not tell.
+Occupant = namedtuple("Occupant", ["jid", "affiliation", "role"])
 
 log = logging.getLogger("focus.conference")
 
@@ -35,9 +38,11 @@ class Conference:
         self.ready = asyncio.get_running_loop().create_future()
         # Set while focus leaves; done when it is out.
         self.gone = None
-        # nick -> (bare JID, affiliation), without focus
+        # nick -> Occupant, without focus
         self.people = {}
         self.owner = None
+        # What records the room; None where nothing can.
+        self.recording = None
         presence = client.make_presence(pto=f"{room}/{NICK}")
         presence.xml.append(ET.Element(f"{{{MUC}}}x"))
         presence.send()
@@ -61,7 +66,8 @@ class Conference:
         if presence["type"] == "unavailable":
             self.people.pop(nick, None)
         else:
-            self.people[nick] = ((item.get("jid") or "").split("/")[0], item.get("affiliation"))
+            jid = (item.get("jid") or "").split("/")[0]
+            self.people[nick] = Occupant(jid, item.get("affiliation"), item.get("role"))
         if self.people:
             self.elect()
         elif self.gone is None:
@@ -101,13 +107,13 @@ class Conference:
         """Hands ownership to the first in when none has it; each is asked for once, as Jicofo does."""
         if not self.auto_owner or not self.people:
             return
-        owners = [bare for bare, affiliation in self.people.values() if affiliation == "owner"]
+        owners = [occupant.jid for occupant in self.people.values() if occupant.affiliation == "owner"]
         if owners:
             self.owner = owners[0]
             return
-        if self.owner is not None and any(bare == self.owner for bare, _ in self.people.values()):
+        if self.owner is not None and any(occupant.jid == self.owner for occupant in self.people.values()):
             return
-        self.owner = next(iter(self.people.values()))[0]
+        self.owner = next(iter(self.people.values())).jid
         asyncio.create_task(self.grant(self.owner))
 
     async def grant(self, bare):
@@ -120,11 +126,26 @@ class Conference:
         except (IqError, IqTimeout) as error:
             log.warning("Failed to grant ownership in %s: %s", self.room, getattr(error, "condition", "timeout"))
 
+    def publish(self, extension):
+        """Says something in focus's presence in the room, where it stays until it is said anew."""
+        presence = self.client.make_presence(pto=f"{self.room}/{NICK}")
+        presence.xml.append(extension)
+        presence.send()
+
     def leave(self):
         self.gone = asyncio.get_running_loop().create_future()
         self.client.send_presence(pto=f"{self.room}/{NICK}", ptype="unavailable")
 
     def out(self):
+        """Focus is out of the room: a recorder that still records is told to stop."""
+        if self.recording is not None:
+            self.recording.stop()
+        self.forget()
+
+    def forget(self):
+        """Without a word to anybody."""
+        if self.recording is not None:
+            self.recording.forget()
         self.over()
         if self.gone is not None and not self.gone.done():
             self.gone.set_result(None)

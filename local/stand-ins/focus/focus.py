@@ -3,10 +3,12 @@
 
 It logs in as focus@auth.<domain>, answers conference requests (http://jitsi.org/protocol/focus) that the component
 focus.<domain> hands on, makes and configures the room as its owner, and leaves with the last participant. With
---auto-owner it hands out ownership as Jicofo does by default: to the first in, and anew when the owner leaves.
+--auto-owner it hands out ownership as Jicofo does by default: to the first in, and anew when the owner leaves. With
+--jibri-brewery it has rooms recorded by the recorders of that room (http://jitsi.org/protocol/jibri).
 
 usage: focus.py --domain DOMAIN --password-file FILE [--host 127.0.0.1] [--port 5222] [--ca FILE] [--auto-owner]
-                [--rest-port 8888]
+                [--rest-port 8888] [--jibri-brewery JID] [--no-moderator-checks]
+                [--pending-timeout 90] [--reply-timeout 15] [--num-retries 5] [--failure-timeout 60]
 
 The password is read from a file, never from an argument. With --ca the server's certificate must come from that
 authority and be for auth.<domain>; without it any certificate is taken. --rest-port serves GET /about/health, which
@@ -17,6 +19,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import ssl
 import sys
 
@@ -27,7 +30,9 @@ from slixmpp.xmlstream.handler import CoroutineCallback, Callback
 from slixmpp.xmlstream.matcher import MatchXPath, StanzaPath
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from brewery import Brewery
 from conference import Conference
+from recording import JIBRI, Recording, Settings, refuse
 
 FOCUS = "http://jitsi.org/protocol/focus"
 
@@ -40,8 +45,15 @@ class Focus(ClientXMPP):
         self.options = options
         # bare JID of a room -> what takes the presences from it
         self.rooms = {}
+        self.brewery = None
+        if options.jibri_brewery:
+            self.brewery = Brewery(self, options.jibri_brewery, options.failure_timeout)
+            self.settings = Settings(
+                options.pending_timeout, options.reply_timeout, options.num_retries, options.moderator_checks
+            )
         self.whitespace_keepalive_interval = 10
         self.logged_in = False
+        self.ending = False
         if options.ca:
             self.ca_certs = options.ca
         else:
@@ -51,6 +63,9 @@ class Focus(ClientXMPP):
         self.add_event_handler("disconnected", self.lost)
         self.register_handler(
             CoroutineCallback("conference", MatchXPath(f"{{jabber:client}}iq/{{{FOCUS}}}conference"), self.asked)
+        )
+        self.register_handler(
+            Callback("recording", MatchXPath(f"{{jabber:client}}iq/{{{JIBRI}}}jibri"), self.recording_asked)
         )
         self.register_handler(Callback("presence", StanzaPath("presence"), self.presence))
 
@@ -63,8 +78,9 @@ class Focus(ClientXMPP):
             self.connect(*place)
 
     async def started(self, _):
-        self.rooms.clear()
         self.send_presence()
+        if self.brewery:
+            self.brewery.join()
         # Answered after the presence was taken: from then on focus is reached.
         await self.get_roster(timeout=10)
         self.logged_in = True
@@ -73,8 +89,19 @@ class Focus(ClientXMPP):
 
     async def lost(self, _):
         self.logged_in = False
+        if self.ending:
+            os._exit(0)
+        # Whoever is in them asks anew.
+        for conference in list(self.rooms.values()):
+            conference.forget()
         await asyncio.sleep(1)
         self.open()
+
+    def end(self):
+        """Leaves in order. What is recorded goes on: no recorder is told."""
+        self.ending = True
+        self.disconnect()
+        self.loop.call_later(3, os._exit, 0)
 
     async def asked(self, iq):
         if iq["type"] != "set":
@@ -106,10 +133,27 @@ class Focus(ClientXMPP):
             conference = self.rooms.get(room)
         if conference is None:
             conference = Conference(self, room, self.options.auto_owner, lambda: self.rooms.pop(room, None))
+            if self.brewery:
+                conference.recording = Recording(self, self.brewery, self.settings, conference)
             self.rooms[room] = conference
         await asyncio.wait_for(asyncio.shield(conference.ready), 15)
 
+    def recording_asked(self, iq):
+        """Takes a request, of a room or of a recorder, to the room that it is about."""
+        if iq["type"] != "set":
+            return
+        for conference in self.rooms.values():
+            # A room that is not entered yet has no requests.
+            recording = conference.recording if conference.ready.done() else None
+            if recording is not None and recording.accepts(iq):
+                recording.requests.put_nowait(iq)
+                return
+        refuse(iq, "item-not-found")
+
     def presence(self, presence):
+        if self.brewery and presence["from"].bare == self.brewery.room:
+            self.brewery.presence(presence)
+            return
         room = self.rooms.get(presence["from"].bare)
         if room is not None:
             room.presence(presence)
@@ -132,6 +176,12 @@ def main():
     parser.add_argument("--ca")
     parser.add_argument("--auto-owner", action="store_true")
     parser.add_argument("--rest-port", type=int)
+    parser.add_argument("--jibri-brewery")
+    parser.add_argument("--moderator-checks", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--pending-timeout", type=float, default=90)
+    parser.add_argument("--reply-timeout", type=float, default=15)
+    parser.add_argument("--num-retries", type=int, default=5)
+    parser.add_argument("--failure-timeout", type=float, default=60)
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     log.setLevel(logging.INFO)
@@ -139,6 +189,7 @@ def main():
         focus = Focus(options, file.read().strip())
     if options.rest_port:
         focus.loop.run_until_complete(asyncio.start_server(focus.health, "127.0.0.1", options.rest_port))
+    focus.loop.add_signal_handler(signal.SIGTERM, focus.end)
     focus.open()
     focus.loop.run_forever()
 

@@ -25,6 +25,14 @@ def main():
         sys.argv += ["--ca", stand_in.AUTHORITIES]
     if stand_in.true(stand_in.at(settings, "conference.enable-auto-owner", True)):
         sys.argv += ["--auto-owner"]
+    jibri = stand_in.at(settings, "jibri", {})
+    if "brewery-jid" in jibri:
+        sys.argv += ["--jibri-brewery", jibri["brewery-jid"]]
+        sys.argv += ["--pending-timeout", str(stand_in.seconds(jibri.get("pending-timeout", "90 seconds")))]
+        sys.argv += ["--num-retries", str(jibri.get("num-retries", 5))]
+        sys.argv += ["--reply-timeout", str(stand_in.seconds(client.get("reply-timeout", "15 seconds")))]
+    if not stand_in.true(stand_in.at(settings, "conference.enable-moderator-checks", True)):
+        sys.argv += ["--no-moderator-checks"]
     runpy.run_path(os.path.join(os.path.dirname(os.path.abspath(__file__)), "focus.py"), run_name="__main__")
 
 
