@@ -69,7 +69,7 @@ describe.skipIf(!has('prosody') || !has('runuser') || !isRoot)(
       });
       expect(command('platform-token-check')).toEqual({
         code: 0,
-        output: 'a token joined a room, and focus answers\n',
+        output: 'tokens of a participant and a moderator joined a room, as what they are; focus answers\n',
       });
       role.write('/etc/platform/secrets/jwt-secret', 'the server has another one, 0123456789');
       const { code, output } = command('platform-token-check', '--login-only');

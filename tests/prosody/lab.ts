@@ -7,7 +7,7 @@ import { jitsiHostPlan } from '../../cloud-init/roles';
 import { Client, type Presence } from '../../local/join/client';
 import { post, type Kind, type Login, type Site } from '../../local/join/wires';
 import { freePort } from '../host/prosody-host';
-import { RenderedRole } from '../host/rendered-role';
+import { RenderedRole, run, type Ended } from '../host/rendered-role';
 import { jitsiValues } from '../host/role-values';
 import { App, type Pair } from './app';
 import { end, reachable, until } from './processes';
@@ -341,6 +341,14 @@ export class Lab {
   async verdicts(tokens: string[]): Promise<boolean[]> {
     const body = tokens.map((each) => `${each}\n`).join('');
     return [...(await post(this.prosodySite, '/token_verdicts/', body))].map((verdict) => verdict === '1');
+  }
+
+  /** What the host's own command says of its token login. */
+  tokenCheck(): Ended {
+    this.role.write('/etc/platform/secrets/jwt-secret', SECRET, 0o600);
+    return run(this.role.path('/usr/local/sbin/platform-token-check'), [], {
+      env: { PLATFORM_ROOT: this.role.root, PLATFORM_BOSH: `127.0.0.1:${this.port}` },
+    });
   }
 
   /** Loads or unloads a module on a host of the running Prosody; needs the host module `switch_modules`. */

@@ -13,7 +13,7 @@ end);
 
 local function accepted(token)
     local ok, claims = jwt.verify(secret, token or "");
-    return ok and claims.iss == app_id and claims.sub == domain and claims.exp > os.time();
+    return ok and claims.iss == app_id and claims.sub == domain and claims.exp > os.time() and claims;
 end
 
 module:provides("auth", {
@@ -21,9 +21,12 @@ module:provides("auth", {
         local handler = new_sasl(domain, { anonymous = function() return true; end });
         local process = handler.process;
         function handler:process(message)
-            if not accepted(session.auth_token) then
+            local claims = accepted(session.auth_token);
+            if not claims then
                 return "failure", "not-allowed", "token is not valid";
             end
+            session.jitsi_meet_room = claims.room;
+            prosody.events.fire_event("jitsi-authentication-token-verified", { session = session; claims = claims });
             return process(self, message);
         end
         return handler;
