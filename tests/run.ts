@@ -88,6 +88,10 @@ const bootNeeds = {
   'apt-ftparchive': 'apt-utils',
   'dpkg-deb': 'dpkg',
   gpg: 'gpg',
+  openssl: 'openssl',
+  curl: 'curl',
+  socat: 'socat',
+  turnutils_uclient: 'coturn',
 };
 /** Schools know nothing of each other, and an engine leaves one of two cores idle. */
 const sideBySide = ['--fileParallelism', '--maxWorkers=2'];

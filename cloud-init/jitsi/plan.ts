@@ -216,9 +216,12 @@ function sipPart(): RolePart {
         ],
       },
       {
+        // Its calls end.
         unit: 'jigasi.service',
         endsLessons: true,
         packages: ['jigasi', JAVA],
+        // Whether its account works is the provider's to say; that it answers is ours.
+        verify: 'curl --silent --max-time 5 --output /dev/null http://127.0.0.1:8788/about/health',
         files: [
           '/usr/local/sbin/platform-sip-account',
           '/etc/platform/secrets/sip-password',
@@ -258,7 +261,12 @@ export function jitsiHostPlan(values: JitsiValues): HostPlan {
     ...(values.acmeCaCertificate ? [] : [ACME_CA, '/etc/systemd/system/certbot.service.d/*']),
     ...(jigasi
       ? []
-      : ['/usr/local/sbin/platform-sip-account', '/etc/systemd/system/platform-sip-account.service']),
+      : [
+          '/usr/local/sbin/platform-sip-account',
+          '/etc/systemd/system/platform-sip-account.service',
+          '/etc/systemd/system/jigasi.service.d/*',
+          '/usr/local/lib/platform/checks/37-telephone',
+        ]),
     ...(values.alertWebhook || values.alertEmail
       ? []
       : ['/usr/local/sbin/platform-alert', '/etc/systemd/system/platform-doctor.service.d/*']),
@@ -365,7 +373,7 @@ export function jitsiHostPlan(values: JitsiValues): HostPlan {
     coturn: 'coturn',
     certificate: '/var/log/letsencrypt/letsencrypt.log platform-certificate-request',
     ...(values.jvbOnJitsiHost && { jvb: '/var/log/jitsi/jvb.log jitsi-videobridge2' }),
-    ...(jigasi && { jigasi: 'jigasi' }),
+    ...(jigasi && { jigasi: '/var/log/jitsi/jigasi.log jigasi' }),
   };
   return hostPlanOf(
     'jitsi',

@@ -50,12 +50,14 @@ const shared: Record<string, Record<string, string>> = {
   },
   'jitsi-videobridge2': { 'usr/share/jitsi-videobridge/stand_in.py': 'packages/common/stand_in.py' },
   jibri: { 'usr/share/jibri/stand_in.py': 'packages/common/stand_in.py' },
+  jigasi: { 'usr/share/jigasi/stand_in.py': 'packages/common/stand_in.py' },
 };
 
 /** Symbolic links, which not every checkout can hold. Under this name Python is a process called java. */
 const links: Record<string, Record<string, string>> = {
   jicofo: { 'usr/share/jicofo/java': '/usr/bin/python3' },
   'jitsi-videobridge2': { 'usr/share/jitsi-videobridge/java': '/usr/bin/python3' },
+  jigasi: { 'usr/share/jigasi/java': '/usr/bin/python3' },
 };
 
 /** Names of the packages that are built. */

@@ -8,12 +8,24 @@ import type { School } from '../engine/school';
 import type { BootedHost } from './booted-host';
 
 interface Event {
-  event: 'joined' | 'alive' | 'ended';
+  event: 'joined' | 'alive' | 'services' | 'ended';
   focus?: string;
   affiliation?: string;
   error?: string;
   answer?: string;
   why?: string;
+  services?: Service[];
+}
+
+/** A STUN or TURN server as Prosody tells a participant of it. */
+export interface Service {
+  type: string;
+  host: string;
+  port: string;
+  transport?: string;
+  username?: string;
+  password?: string;
+  expires?: string;
 }
 
 /** A lesson that one person is in, from outside and over nginx. */
@@ -31,8 +43,19 @@ export class Lesson {
     });
   }
 
-  /** Joins a lesson with a token of the school's. @throws when it is refused, or focus does not come */
-  static async begin(school: School, host: BootedHost, room: string, moderator: boolean): Promise<Lesson> {
+  /**
+   * Joins a lesson with a token of the school's.
+   *
+   * @param authority certificate, PEM, that the site's must be signed by; default: the stack's own authority's
+   * @throws when it is refused, or focus does not come
+   */
+  static async begin(
+    school: School,
+    host: BootedHost,
+    room: string,
+    moderator: boolean,
+    authority?: string,
+  ): Promise<Lesson> {
     const outputs = await school.outputs(true);
     const { domain } = (outputs['shards'] as { domain: string }[])[0]!;
     const now = Math.floor(Date.now() / 1000);
@@ -43,7 +66,7 @@ export class Lesson {
     };
     const order = {
       ...{ domain, address: host.address, room, nick: 'anna' },
-      ca: await host.run('cat /etc/platform/secrets/ca-certificate'),
+      ca: authority ?? (await host.run('cat /etc/platform/secrets/ca-certificate')),
       token: jwt.sign(claims, outputs['jwtSecret'] as string),
     };
     const loader = join(projectRoot, 'node_modules/tsx/dist/loader.mjs');
@@ -65,6 +88,12 @@ export class Lesson {
     this.child.stdin!.write('?\n');
     const { event, answer } = await this.next();
     return event === 'alive' && answer === 'result';
+  }
+
+  /** STUN and TURN servers, with credentials that Prosody makes for whoever asks. */
+  async services(): Promise<Service[]> {
+    this.child.stdin!.write('services\n');
+    return (await this.next()).services ?? [];
   }
 
   /** Leaves. */

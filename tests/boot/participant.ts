@@ -4,8 +4,9 @@ import { Client } from '../../local/join/client';
 /**
  * Somebody in a lesson, as a web page would be: logs in over nginx with a token, asks for the focus, joins, stays.
  *
- * Standard input: a line of JSON as `Lesson` below, then a line for each question whether the server still answers;
- * its end leaves. Standard output: a line of JSON for `joined`, each `alive`, and `ended`.
+ * Standard input: a line of JSON as `Lesson` below, then a line for each question: `?` whether the server still
+ * answers, `services` for what it knows of STUN and TURN (XEP-0215); its end leaves. Standard output: a line of JSON
+ * for `joined`, each answer, and `ended`.
  */
 interface Lesson {
   domain: string;
@@ -29,7 +30,13 @@ async function main(): Promise<void> {
   const focus = await client.conference(conference);
   const { affiliation, error } = await client.join(conference, nick);
   tell({ event: 'joined', focus: focus.attrs.type as string, affiliation, error });
-  while (!(await lines.next()).done) {
+  for await (const question of lines) {
+    if (question === 'services') {
+      const answer = await client.iq('get', domain, "<services xmlns='urn:xmpp:extdisco:2'/>");
+      const services = answer.getChild('services')?.getChildren('service') ?? [];
+      tell({ event: 'services', services: services.map(({ attrs }) => attrs as object) });
+      continue;
+    }
     // A room answers only who is in it.
     const answer = await client.iq('get', `${conference}/${nick}`, "<ping xmlns='urn:xmpp:ping'/>");
     tell({ event: 'alive', answer: answer.attrs.type as string });
