@@ -57,12 +57,13 @@ function program(name: string, file: string, settings: object, path = ''): Child
 }
 let said = '';
 
-/** Joins a brewery as the focus does, from a session beside the focus's. */
+/** Joins a brewery with the focus's account, from a session beside the focus's. */
 async function brewery(name: string): Promise<{ client: Client; room: string }> {
   const account = { host: `auth.${DOMAIN}`, user: 'focus', password: FOCUS_PASSWORD };
   const client = lab.keep(await Client.login({ site: lab.site, account }));
   const room = `${name}@internal.auth.${DOMAIN}`;
-  expect((await client.join(room, 'focus')).error).toBeUndefined();
+  // Under a nick of its own: what is sent to `focus` goes to that one.
+  expect((await client.join(room, 'check')).error).toBeUndefined();
   return { client, room };
 }
 
