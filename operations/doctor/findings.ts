@@ -47,7 +47,7 @@ export function findingsText(findings: readonly Finding[]): string {
   return [
     ...lines,
     '',
-    `${count('failure')} failures, ${count('warning')} warnings, ${count('ok')} ok, ${count('unchecked')} not checked`,
+    `failures: ${count('failure')}, warnings: ${count('warning')}, ok: ${count('ok')}, unchecked: ${count('unchecked')}`,
   ].join('\n');
 }
 

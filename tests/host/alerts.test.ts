@@ -154,7 +154,7 @@ describe.skipIf(!has('openssl'))('platform-alert (needs openssl)', () => {
     expect(await alert()).toEqual({ code: 0, output: '' });
     expect(states()).toEqual(['jitsi-1 ports failure']);
     expect(told[0]!.text).toMatch(
-      /^meet\.example\.org: 1 failures\nFAILURE jitsi-1 ports: nothing listens on 5349\/tcp \(since .* UTC; do: mend it\)$/,
+      /^meet\.example\.org: failures: 1\nFAILURE jitsi-1 ports: nothing listens on 5349\/tcp \(since .* UTC; do: mend it\)$/,
     );
     await alert(0.5);
     expect(told).toHaveLength(1);
@@ -232,7 +232,7 @@ describe.skipIf(!has('openssl'))('platform-alert (needs openssl)', () => {
     expect(told).toHaveLength(1);
     expect(mails).toHaveLength(1);
     expect(mails[0]).toMatch(/^To: it@school\.example\r$/m);
-    expect(mails[0]).toMatch(/^Subject: meet\.example\.org: 1 failures\r$/m);
+    expect(mails[0]).toMatch(/^Subject: meet\.example\.org: failures: 1\r$/m);
     expect(mails[0]).toContain('FAILURE jitsi-1 ports: nothing listens on 5349/tcp');
 
     mailTo('it@school.example', 'wrong w/rd');

@@ -113,7 +113,8 @@ describe('the checks of every host', () => {
       `case $1 in
          list-units) cat "$PLATFORM_ROOT/failed" ;;
          show)
-           shift 2
+           shift
+           while [ "\${1#-}" != "$1" ]; do shift; done
            for unit; do
              state=active
              grep -qxF "$unit" "$PLATFORM_ROOT/down" && state=inactive

@@ -68,7 +68,7 @@ test('the text names host, state, finding and remedy; recorders that are well sh
     recorder-1 recorder-2 recorder-3
       ok         disk
 
-    1 failures, 1 warnings, 3 ok, 1 not checked"
+    failures: 1, warnings: 1, ok: 3, unchecked: 1"
   `);
 });
 
