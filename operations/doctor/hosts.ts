@@ -93,7 +93,7 @@ export function hostFindings(
         'rebuild',
         'warning',
         `booted with generation ${pending.bootedWith}, the program makes ${pending.current}`,
-        'nothing is broken; what only a fresh boot changes comes with a rebuild',
+        `nothing is broken; what only a fresh boot changes comes with npm run rebuild -- ${host}`,
       );
     }
   }
