@@ -23,7 +23,7 @@ beforeAll(() => {
 afterAll(async () => {
   if (existsSync(join(copy, '.local'))) await local('down').ended;
   rmSync(copy, { recursive: true, force: true });
-}, 120_000);
+}, 300_000);
 
 interface Ran {
   /** Exit status, or the signal that ended it. */
@@ -90,7 +90,7 @@ test('two commands at once share one cloud, which boots what ran', async () => {
     (JSON.parse(ran.stdout) as { hosts: { name: string }[] }).hosts.map((host) => host.name);
   expect(names(one)).toEqual(['jitsi-1', 'recorder-1']);
   expect(names(two)).toEqual(names(one));
-}, 120_000);
+}, 300_000);
 
 test('the same command goes on, to a lesson that a moderator and a participant join', async () => {
   const { stdout, stderr } = await good();
@@ -128,7 +128,7 @@ test('hosts are looked at and entered by name', async () => {
   await good('outside', 'bash', '-c', reach);
   const unknown = await local('shell', 'jitsi-9', 'true').ended;
   expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringMatching(/there is no host jitsi-9/)]);
-}, 120_000);
+}, 300_000);
 
 test('down leaves nothing, even of a cloud that was killed', async () => {
   const { pid } = JSON.parse(readFileSync(join(copy, '.local/cloud/endpoint.json'), 'utf8')) as {
@@ -140,4 +140,4 @@ test('down leaves nothing, even of a cloud that was killed', async () => {
   expect(leftovers(place)).toEqual([]);
   expect(existsSync(join(copy, '.local'))).toBe(false);
   expect(existsSync(join(copy, 'Pulumi.local.yaml'))).toBe(false);
-}, 120_000);
+}, 300_000);
