@@ -160,6 +160,12 @@ const tiers: Record<string, Suite[]> = {
       run: () => vitest('tests/protocol'),
     },
     {
+      name: 'store',
+      about: 'recordings by the real ffmpeg, on their way to a real S3 server',
+      needs: { ...go, ffmpeg: 'ffmpeg', rclone: 'rclone', python3: 'python3' },
+      run: () => vitest('tests/store'),
+    },
+    {
       name: 'cloud',
       about: 'the local cloud, by the official Go client',
       needs: go,
@@ -201,6 +207,12 @@ const tiers: Record<string, Suite[]> = {
     },
   ],
   soak: [
+    {
+      name: 'store-soak',
+      about: '100 recordings through kills, cuts and a slow store',
+      needs: { ...go, ffmpeg: 'ffmpeg', rclone: 'rclone', python3: 'python3' },
+      run: () => vitest('tests/store', { TIER: 'soak' }),
+    },
     {
       name: 'cloud-soak',
       about: 'kills of the local cloud, many times over',

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { aptSource, hostPlanOf, type RolePart } from '../common/plan';
+import { aptSource, hostPlanOf, PLAN_STORE_PORT, type RolePart } from '../common/plan';
 import type { HostFile, HostPlan, HostService, HostUser } from '../host-plan';
 import { roleFiles } from '../role-files';
 import { fillTemplate, type TemplateValues } from '../template';
@@ -90,6 +90,7 @@ export function recorderHostPlan(values: RecorderValues): HostPlan {
       storeRegion: store.region,
       storeBucket: store.bucket,
       storePrefix: store.prefix,
+      webhookUrl: values.webhookUrl,
       ...Object.fromEntries(shards.map((shard, index) => [`shards[${index}].domain`, shard.domain])),
     },
     'recorder',
@@ -122,6 +123,12 @@ export function recorderHostPlan(values: RecorderValues): HostPlan {
     ],
     directories: {
       '/var/lib/jibri': { owner: 'root', group: 'root', mode: '0755' },
+      ...Object.fromEntries(
+        ['upload', 'stored', 'quarantine'].map((folder) => [
+          `/var/lib/jibri/${folder}`,
+          { owner: 'root', group: 'root', mode: '0700' },
+        ]),
+      ),
     },
     files: roleFiles(
       __dirname,
@@ -137,6 +144,8 @@ export function recorderHostPlan(values: RecorderValues): HostPlan {
         storeRegion: store.region,
         storeBucket: store.bucket,
         storePrefix: store.prefix,
+        planStorePort: PLAN_STORE_PORT,
+        webhookUrl: values.webhookUrl,
         // All memory but a tenth is shared out.
         memoryHigh: `${Math.max(1, share - 5)}%`,
         memoryMax: `${share}%`,
@@ -147,6 +156,7 @@ export function recorderHostPlan(values: RecorderValues): HostPlan {
         { path: '/usr/local/lib/platform/recording-finished', mode: '0755' },
         { path: '/usr/local/lib/platform/checks/*', mode: '0755' },
         { path: '/etc/platform/rclone.conf', mode: '0600' },
+        { path: '/etc/sysctl.d/*', phase: 'before-packages' },
       ],
     ),
     units: {
@@ -156,9 +166,14 @@ export function recorderHostPlan(values: RecorderValues): HostPlan {
       masked: [],
     },
     services: [
+      { unit: 'systemd-sysctl.service', files: ['/etc/sysctl.d/60-platform-recorder.conf'] },
       {
         unit: 'platform-recorder-status.service',
-        files: ['/usr/local/sbin/platform-recorder-status', '/usr/local/lib/platform/instances.py'],
+        files: [
+          '/usr/local/sbin/platform-recorder-status',
+          '/usr/local/lib/platform/instances.py',
+          '/usr/local/lib/platform/upload/*',
+        ],
       },
     ],
     secrets: [

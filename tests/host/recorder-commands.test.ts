@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, utimesSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { jitsiHostPlan, recorderHostPlan } from '../../cloud-init/roles';
@@ -67,19 +67,6 @@ class Pool {
         mkdirSync(recorder.path(`/var/lib/jibri/${name}/${folder}`), { recursive: true });
     }
     recorder.write('/bin/systemctl', `#!/bin/sh\necho "$@" >>${recorder.path('/calls')}\n`, 0o755);
-    // Copies as rclone does from a folder to s3; fails as the file "broken" says.
-    recorder.write(
-      '/bin/rclone',
-      `#!/bin/sh
-shift 6
-[ -e ${recorder.path('/broken')} ] && { echo 'connection refused' >&2; exit 1; }
-case $1 in
-  copy) target=${recorder.path('/store')}/\${3#store:}; mkdir -p "$target"; cp -r "$2/." "$target" ;;
-  check) exec diff -r "$3" "${recorder.path('/store')}/\${4#store:}" ;;
-esac
-`,
-      0o755,
-    );
     const port = await freePort();
     this.#env = {
       PLATFORM_STATUS_ADDRESS: '127.0.0.1',
@@ -93,11 +80,13 @@ esac
       stdio: 'inherit',
     });
     await expect
-      .poll(() =>
-        fetch(`http://127.0.0.1:${port}/status`).then(
-          (a) => a.status,
-          () => 0,
-        ),
+      .poll(
+        () =>
+          fetch(`http://127.0.0.1:${port}/status`).then(
+            (a) => a.status,
+            () => 0,
+          ),
+        patient,
       )
       .toBe(200);
   }
@@ -116,6 +105,10 @@ esac
     return fetch(`http://127.0.0.1:${this.#env.PLATFORM_STATUS_PORT}/status`).then(
       (answer) => answer.json() as Promise<Record<string, unknown>>,
     );
+  }
+
+  async metrics(): Promise<string> {
+    return (await fetch(`http://127.0.0.1:${this.#env.PLATFORM_STATUS_PORT}/metrics`)).text();
   }
 
   onRecorder(name: string, ...args: string[]): Promise<Ended> {
@@ -181,6 +174,9 @@ esac
   }
 }
 
+/** Beside whatever else the machine does. */
+const patient = { timeout: 20_000 };
+
 let pool: Pool;
 beforeEach(async () => {
   pool = new Pool();
@@ -219,6 +215,26 @@ describe('a recorder’s state', () => {
       code: 1,
       output: expect.stringContaining('instance 1 is unhealthy') as string,
     });
+  });
+});
+
+describe('a recorder’s metrics', () => {
+  it('say what each instance does, since when, and what waits for the store', async () => {
+    pool.jibris[1]!.busy = 'BUSY';
+    pool.record('1', 'session-a', 'algebra-7');
+    pool.finish('1', 'session-a');
+    pool.record('2', 'session-b', 'physics "8"');
+    const text = await pool.metrics();
+    expect(text).toContain('recorder_instance_state{instance="1",state="idle"} 1\n');
+    expect(text).toContain('recorder_instance_state{instance="2",state="busy"} 1\n');
+    const since = /recorder_instance_busy_since_seconds\{instance="2",room="physics \\"8\\""\} (\d+)\n/.exec(
+      text,
+    );
+    expect(Math.abs(Number(since?.[1]) - Date.now() / 1000)).toBeLessThan(60);
+    expect(text).toContain('\nrecorder_uploads_waiting 1\n');
+    expect(text).toMatch(/\nrecorder_uploads_oldest_seconds \d+\n/);
+    expect(text).toContain('\nrecorder_quarantined 0\n');
+    expect(text).toMatch(/\nrecorder_disk_free_bytes \d+\n/);
   });
 });
 
@@ -289,11 +305,11 @@ describe('platform-drain', () => {
     pool.record('1', 'session-a', 'algebra-7');
     await pool.roster([], [], 1);
     const drain = pool.onJitsi('platform-drain', ['recorder-7', '4711']);
-    await expect.poll(async () => (await pool.status).draining).toBe(true);
+    await expect.poll(async () => (await pool.status).draining, patient).toBe(true);
     pool.finish('1', 'session-a');
     pool.jibris[0]!.stop();
-    await expect.poll(async () => (await pool.status).uploads).toBe(1);
-    expect((await pool.onRecorder('platform-upload')).code).toBe(0);
+    await expect.poll(async () => (await pool.status).uploads, patient).toBe(1);
+    rmSync(pool.recorder.path('/var/lib/jibri/1/queue'), { recursive: true });
     const { code, output } = await drain;
     expect(output).toMatch(/records algebra-7 since [^]*drained/);
     expect(code).toBe(0);
@@ -317,6 +333,14 @@ describe('platform-drain', () => {
     expect(await pool.onJitsi('platform-drain', ['recorder-7', '4711'])).toMatchObject({ code: 4 });
   });
 
+  it('fails at once when recordings are in quarantine, and names them', async () => {
+    mkdirSync(pool.recorder.path('/var/lib/jibri/quarantine/1.session-a.17'), { recursive: true });
+    await pool.roster([], [], 60);
+    const { code, output } = await pool.onJitsi('platform-drain', ['recorder-7', '4711']);
+    expect(code).toBe(4);
+    expect(output).toMatch(/has 1 recordings in quarantine: 1\.session-a\.17; nothing was deleted/);
+  });
+
   it('fails when the recorder does not answer, and says how to go on', async () => {
     await pool.roster([]);
     pool.jitsi.adapt('/usr/local/lib/platform/pools.py', [
@@ -325,62 +349,5 @@ describe('platform-drain', () => {
     const { code, output } = await pool.onJitsi('platform-drain', ['recorder-7', '4711']);
     expect(code).toBe(5);
     expect(output).toMatch(/cannot be reached: \/gone answered 404.*name it in recordersLost/);
-  });
-});
-
-describe('platform-upload', () => {
-  const stored = () =>
-    pool.recorder.exists('/store')
-      ? readdirSync(pool.recorder.path('/store/recordings/school'), { recursive: true })
-      : [];
-
-  it('stores what is finished, once, and keeps it for a while', async () => {
-    pool.record('1', 'session-a', 'algebra-7');
-    expect(pool.finish('1', 'session-a')).toEqual({ code: 0, output: '' });
-    expect((await pool.onRecorder('platform-upload')).code).toBe(0);
-    expect(
-      stored().some((path) => String(path).endsWith('session-a/algebra-7_2026-11-24-10-00-00.mp4')),
-    ).toBe(true);
-    expect(readdirSync(pool.recorder.path('/var/lib/jibri/1/stored'))).toEqual(['session-a']);
-    expect(readdirSync(pool.recorder.path('/var/lib/jibri/1/queue'))).toEqual([]);
-    expect(await pool.onRecorder('platform-upload')).toEqual({ code: 0, output: '' });
-  });
-
-  it('leaves what cannot be stored, says why, and tries again', async () => {
-    pool.record('2', 'session-b', 'algebra-7');
-    pool.finish('2', 'session-b');
-    pool.recorder.write('/broken', '');
-    const { code, output } = await pool.onRecorder('platform-upload');
-    expect(code).toBe(4);
-    expect(output).toContain('session-b: rclone copy ended with 1: connection refused');
-    expect(await pool.status).toMatchObject({ uploads: 1 });
-    run('rm', [pool.recorder.path('/broken')]);
-    expect((await pool.onRecorder('platform-upload')).code).toBe(0);
-    expect(await pool.status).toMatchObject({ uploads: 0 });
-  });
-
-  it('never deletes what holds no media', async () => {
-    pool.recorder.write('/var/lib/jibri/1/recordings/session-c/metadata.json', '{}');
-    pool.finish('1', 'session-c');
-    const { code, output } = await pool.onRecorder('platform-upload');
-    expect(code).toBe(4);
-    expect(output).toContain('session-c: holds no media');
-    expect(readdirSync(pool.recorder.path('/var/lib/jibri/1/quarantine'))).toEqual(['session-c']);
-    expect(stored()).toEqual([]);
-  });
-
-  it('picks up what a crash left, but not what is still being written', async () => {
-    pool.record('1', 'crashed', 'algebra-7');
-    pool.record('1', 'fresh', 'physics-8');
-    const long = new Date(Date.now() - 3_600_000);
-    const folder = pool.recorder.path('/var/lib/jibri/1/recordings/crashed');
-    for (const path of [`${folder}/algebra-7_2026-11-24-10-00-00.mp4`, folder]) utimesSync(path, long, long);
-    pool.jibris[0]!.busy = 'BUSY';
-    expect(await pool.onRecorder('platform-upload')).toEqual({ code: 0, output: '' });
-    pool.jibris[0]!.busy = 'IDLE';
-    const { output } = await pool.onRecorder('platform-upload');
-    expect(output).toContain('crashed: left by a crash, queued');
-    expect(output).not.toContain('fresh');
-    expect(readdirSync(pool.recorder.path('/var/lib/jibri/1/recordings'))).toEqual(['fresh']);
   });
 });

@@ -12,6 +12,8 @@ STATE = ROOT + "/var/lib/platform"
 DRAINING = STATE + "/draining"
 DISK_FULL = STATE + "/disk-full"
 FOLDER = ROOT + "/var/lib/jibri"
+# Bytes that must be free: a lesson of three hours at 720p is below 3 GB.
+ROOM_NEEDED = 5 * 1024**3 * COUNT
 NAMES = [str(number) for number in range(1, COUNT + 1)]
 
 
@@ -49,15 +51,6 @@ def shut_down_gracefully(name):
         return False
 
 
-def queued(name):
-    """Recordings whose end Jibri has announced and that are not in the store: folder names."""
-    try:
-        entries = os.listdir(f"{FOLDER}/{name}/queue")
-    except FileNotFoundError:
-        return []
-    return sorted(entry[: -len(".json")] for entry in entries if entry.endswith(".json") and not entry.startswith("."))
-
-
 def open_recordings(name):
     """Folders of recordings that were begun and not announced as finished, the newest last."""
     base = f"{FOLDER}/{name}/recordings"
@@ -65,8 +58,7 @@ def open_recordings(name):
         entries = [entry for entry in os.scandir(base) if entry.is_dir()]
     except FileNotFoundError:
         return []
-    done = set(queued(name))
-    return sorted((entry for entry in entries if entry.name not in done), key=lambda entry: entry.stat().st_mtime)
+    return sorted(entries, key=lambda entry: entry.stat().st_mtime)
 
 
 def describe(name):
@@ -83,11 +75,3 @@ def describe(name):
         began = datetime.datetime.fromtimestamp(folder.stat().st_ctime, datetime.timezone.utc)
         found["since"] = began.strftime("%Y-%m-%dT%H:%M:%SZ")
     return found
-
-
-def uploads():
-    """Number of recordings on this host that are not in the store yet, those that still run left out."""
-    waiting = sum(len(queued(name)) for name in NAMES)
-    # What a crash left behind is picked up by platform-upload once its instance is no longer busy.
-    left = sum(len(open_recordings(name)) for name in NAMES if health(name) != "busy")
-    return waiting + left
