@@ -41,7 +41,12 @@ export class Web {
   ): Promise<Web> {
     const web = new Web(role, domain, certificate, await freePort(), await freePort());
     web.write(prosody, key, certificate);
-    await web.run();
+    try {
+      await web.run();
+    } catch (error) {
+      await web.stop();
+      throw error;
+    }
     return web;
   }
 

@@ -178,7 +178,7 @@ describe.skipIf(!prosody)('what the stand-ins say, by the classes of Jitsi', () 
     await lab.enter(teacher, lesson, 'teacher');
     lab.role.write(
       '/bin/ffmpeg',
-      '#!/bin/sh\ntrap "exit 0" INT\nfor file; do :; done\necho picture >"$file"\nwhile :; do sleep 0.1; done\n',
+      '#!/bin/sh\ntrap "exit 0" INT\nfor file; do :; done\necho picture >"$file"\nwhile kill -0 $PPID; do sleep 0.1; done\n',
       0o755,
     );
     const login = (user: string, host: string, password: string) => ({
