@@ -53,7 +53,7 @@ export class JitsiHost extends pulumi.ComponentResource {
     this.#plan = args.plan;
     this.#platform = platform;
 
-    const address = (type: 'ipv4' | 'ipv6'): hcloud.PrimaryIp =>
+    const primaryIp = (type: 'ipv4' | 'ipv6'): hcloud.PrimaryIp =>
       new hcloud.PrimaryIp(
         `${name}-${type}`,
         {
@@ -66,12 +66,15 @@ export class JitsiHost extends pulumi.ComponentResource {
         },
         { ...parent, protect, deleteBeforeReplace: true },
       );
-    const addresses = { ipv4: address('ipv4'), ipv6: address('ipv6') };
+    const addresses = { ipv4: primaryIp('ipv4'), ipv6: primaryIp('ipv6') };
+    // The provider answers an IPv6 network's own address, `…::`; the service gives a host the first one after it.
+    const hostAddress = (ip: hcloud.PrimaryIp) =>
+      ip.ipAddress.apply((address) => address.replace(/::$/, '::1'));
     const reverseNames = Object.entries(addresses).map(
       ([type, ip]) =>
         new hcloud.Rdns(
           `${name}-rdns-${type}`,
-          { primaryIpId: ip.id.apply(Number), ipAddress: ip.ipAddress, dnsPtr: domain },
+          { primaryIpId: ip.id.apply(Number), ipAddress: hostAddress(ip), dnsPtr: domain },
           parent,
         ),
     );
@@ -80,9 +83,8 @@ export class JitsiHost extends pulumi.ComponentResource {
       {
         dns: args.dns,
         names: [domain, ...args.furtherNames],
-        ipv4: addresses.ipv4.ipAddress,
-        // The provider answers the network's own address, `…::`; the service gives a host the first one after it.
-        ipv6: addresses.ipv6.ipAddress.apply((address) => address.replace(/::$/, '::1')),
+        ipv4: hostAddress(addresses.ipv4),
+        ipv6: hostAddress(addresses.ipv6),
       },
       parent,
     );

@@ -83,7 +83,7 @@ export async function declarePlatform(
             privateKeyPem: `-----BEGIN PRIVATE KEY----- ${args.name}`,
             certPem: `CERTIFICATE ${args.name}`,
             certRequestPem: `REQUEST ${args.name}`,
-            ipAddress: args.name.endsWith('ipv6') ? '2001:db8::1' : '198.18.0.1',
+            ipAddress: args.name.endsWith('ipv6') ? '2001:db8::' : '198.18.0.1',
             ipv4Address: `198.18.1.${number % 250}`,
             ipv6Address: '2001:db8::2',
           },

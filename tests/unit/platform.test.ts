@@ -201,6 +201,13 @@ describe('the school of the example', () => {
     });
   });
 
+  test("reverse names are of the host's own addresses", () => {
+    expect(named(school, 'jitsi-1-rdns-ipv6').inputs).toMatchObject({
+      ipAddress: '2001:db8::1',
+      dnsPtr: 'meet.school.example',
+    });
+  });
+
   test("the text of a pool's plan stands once; its hosts know it by digest and file", () => {
     const text = named(school, 'recorders-plan').inputs['stdin'] as string;
     expect(JSON.parse(text)).toHaveProperty('role', 'recorder');
