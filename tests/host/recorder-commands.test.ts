@@ -164,11 +164,8 @@ class Pool {
 
   async stop(): Promise<void> {
     this.jibris.forEach((jibri) => jibri.stop());
-    if (this.#service) {
-      const ended = once(this.#service, 'exit');
-      this.#service.kill();
-      await ended;
-    }
+    // One that ended by itself, since another program took its port, would be waited for without end.
+    if (this.#service?.exitCode === null && this.#service.kill()) await once(this.#service, 'exit');
     this.recorder.remove();
     this.jitsi.remove();
   }
