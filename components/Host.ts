@@ -31,10 +31,8 @@ export interface PlanSource {
   address: string;
   /** SHA-256 of the plan's text. */
   planDigest: string;
-  /** SHA-256 of what all hosts trust. */
-  trustDigest: pulumi.Input<string>;
-  /** Has put them there. */
-  kept: pulumi.Resource[];
+  /** SHA-256 of what all hosts trust; known when both have been put there. */
+  trustDigest: pulumi.Output<string>;
 }
 
 export interface HostArgs {
@@ -197,17 +195,16 @@ export class Host extends pulumi.ComponentResource {
         },
         { ...parent, dependsOn: after },
       );
-    const after = [powerOn, ...(from?.kept ?? [])];
     this.converge =
       from === undefined
         ? run('converge', planText(plan), 'platform-apply', [
-            run('secrets', secrets, 'platform-secrets', after),
+            run('secrets', secrets, 'platform-secrets', [powerOn]),
           ])
         : run(
             'converge',
             secrets,
             `platform-secrets && platform-apply --fetch ${from.planDigest} --from ${from.address}`,
-            after,
+            [powerOn],
           );
     this.summary = {
       name,

@@ -162,24 +162,23 @@ export class JitsiHost extends pulumi.ComponentResource {
   keepPlan(name: string, plan: HostPlan, parent: pulumi.Resource): PlanSource {
     // Once for the pool: the digest is of the whole text.
     const digest = planDigest(plan);
+    const keptPlan = this.control(
+      `${name}-plan`,
+      { create: `platform-plans put ${digest}`, stdin: planText(plan, this.#plan) },
+      { parent },
+    );
+    const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
     const trust = pulumi.jsonStringify(trusted(this.#platform));
-    const trustDigest = trust.apply((text) => createHash('sha256').update(text).digest('hex'));
+    const keptTrust = this.control(
+      `${name}-trust`,
+      { create: pulumi.interpolate`platform-plans put-trust ${trust.apply(sha256)}`, stdin: trust },
+      { parent, dependsOn: [keptPlan] },
+    );
     return {
       address: this.host.privateAddress,
       planDigest: digest,
-      trustDigest,
-      kept: [
-        this.control(
-          `${name}-plan`,
-          { create: `platform-plans put ${digest}`, stdin: planText(plan, this.#plan) },
-          { parent },
-        ),
-        this.control(
-          `${name}-trust`,
-          { create: pulumi.interpolate`platform-plans put-trust ${trustDigest}`, stdin: trust },
-          { parent },
-        ),
-      ],
+      // By way of the command, which comes last: each host of the pool then depends on it and on nothing before it.
+      trustDigest: keptTrust.stdin.apply((text) => sha256(text!)),
     };
   }
 
