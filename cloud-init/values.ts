@@ -37,6 +37,8 @@ export interface JitsiValues extends CommonValues {
   moderatorsMayGrant: boolean;
   jwtRotationWindowHours: number;
   recordingStart: 'first-moderator' | 'first-two-occupants' | 'first-person' | 'command';
+  /** After the last moderator has left. */
+  recordingStopGraceMinutes: number;
   moderatorsMayRecord: boolean;
   jigasi?: { sipAccount: string };
   /** Bridges of this shard besides its own, 0 or more. */

@@ -53,6 +53,14 @@ function lib.meeting(room)
 	return room._data.meetingId;
 end
 
+-- Calls `setup` with a host's module API, once the host is there.
+function lib.on_host(host, setup)
+	if prosody.hosts[host] then return setup(module:context(host)); end
+	module:hook_global("host-activated", function (name)
+		if name == host then setup(module:context(host)); end
+	end);
+end
+
 module:hook("muc-occupant-joined", function (event)
 	local room, claim = event.room, event.origin and event.origin.lesson;
 	if not claim or not lib.is_person(event.occupant.bare_jid) then return; end

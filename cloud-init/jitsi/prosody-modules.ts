@@ -61,6 +61,7 @@ export function roomOptions(place: 'conference' | 'breakout', values: JitsiValue
   return lines({
     ...moderation,
     lesson_recording_start: values.recordingStart,
+    lesson_recording_stop_grace: values.recordingStopGraceMinutes * 60,
     lesson_recording_moderators_may_record: values.moderatorsMayRecord,
     lesson_events_url: values.webhookUrl,
     lesson_events_secret_file: '/etc/prosody/secrets/webhook-secret',

@@ -132,6 +132,14 @@ export const keys = {
     'a list of recorder names',
     '["recorder-3"]',
   ),
+  recordingStart: key(
+    z.enum(['first-moderator', 'first-person', 'first-two-occupants', 'command']),
+    'one of first-moderator, first-person, first-two-occupants, command',
+    'first-moderator',
+  ),
+  recordingStopGrace: key(count(1, 120), 'minutes, 1 to 120', '5'),
+  moderatorsMayRecord: key(z.boolean(), 'true or false', 'false'),
+  moderatorsMayGrant: key(z.boolean(), 'true or false', 'true'),
   jwtAppId: key(
     z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/),
     '1 to 64 of letters, digits, _ . -',

@@ -24,6 +24,7 @@ export function ruleProblems(config: ConfigValues): Problem[] {
     ...serverTypeProblems(config),
     ...secretProblems(config),
     ...sizeProblems(config),
+    ...recordingProblems(config),
     ...sourceProblems(config),
     ...acmeProblems(config),
   ];
@@ -225,6 +226,18 @@ function sizeProblems(config: ConfigValues): Problem[] {
     });
   }
   return problems;
+}
+
+function recordingProblems(config: ConfigValues): Problem[] {
+  if (config.recordingStart !== 'command' || config.moderatorsMayRecord) return [];
+  return [
+    {
+      key: 'moderatorsMayRecord',
+      value: false,
+      expected: 'true, because recordingStart is command: nobody could start a recording',
+      example: 'pulumi config set moderatorsMayRecord true',
+    },
+  ];
 }
 
 function sourceProblems(config: ConfigValues): Problem[] {

@@ -27,6 +27,7 @@ export const jitsiValues: JitsiValues = {
   moderatorsMayGrant: true,
   jwtRotationWindowHours: 24,
   recordingStart: 'first-moderator',
+  recordingStopGraceMinutes: 5,
   moderatorsMayRecord: false,
   relays: false,
   bridgeCount: 2,

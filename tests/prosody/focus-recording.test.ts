@@ -21,6 +21,8 @@ const STOP = { action: 'stop', recording_mode: 'file' };
 const circumstances = (...focus: string[]): Circumstances => ({
   hostModule: 'from_inside',
   accounts: [['auth', 'jibri', JIBRI_PASSWORD]],
+  // The platform's own module would stop what it did not ask for.
+  config: [['        "lesson_recording";\n', '']],
   // No answer comes late on a busy machine.
   focus: ['--reply-timeout', '60', '--pending-timeout', '120', ...focus],
 });
@@ -450,6 +452,7 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
     ]);
     expect(await ask.start(room)).toBe('wait/resource-constraint');
     await recorder.say('idle');
+    await pickable();
     session(await ask.start(room));
   });
 

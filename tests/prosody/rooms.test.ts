@@ -131,7 +131,12 @@ onBoth('lobby, password and breakout', {}, (place) => {
   });
 });
 
-onBoth('without grants', { moderatorsMayGrant: false }, (place) => {
+const mayRecord: [string, string] = [
+  'lesson_recording_moderators_may_record = false',
+  'lesson_recording_moderators_may_record = true',
+];
+
+onBoth('without grants', { moderatorsMayGrant: false, config: [mayRecord] }, (place) => {
   it('a refused grant hands over nothing, not even the right to record', async () => {
     const { lab } = place;
     const room = lab.room();

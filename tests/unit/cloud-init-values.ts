@@ -31,6 +31,7 @@ export const jitsiValues: JitsiValues = {
   moderatorsMayGrant: false,
   jwtRotationWindowHours: 24,
   recordingStart: 'first-moderator',
+  recordingStopGraceMinutes: 5,
   moderatorsMayRecord: false,
   relays: false,
   bridgeCount: 0,
