@@ -16,6 +16,7 @@ Serves a local Hetzner cloud on 127.0.0.1 until SIGTERM, SIGINT or POST /local/s
   --token-file FILE    file with the token that clients show, 64 letters and digits (default: a new one each start)
   --machines           boot the servers (Linux, as root; see local/machines)
   --packages DIR       signed apt repository for them, at http://172.31.1.1:8180
+  --store PROGRAM      S3 server (versitygw) to run for them; see local/store
   --action-ms N        how long an action takes, in milliseconds (default 100)
   --help               this text
 
@@ -36,6 +37,7 @@ async function main(): Promise<void> {
       'token-file': { type: 'string' },
       machines: { type: 'boolean', default: false },
       packages: { type: 'string' },
+      store: { type: 'string' },
       'action-ms': { type: 'string', default: '100' },
       help: { type: 'boolean', default: false },
     },
@@ -59,7 +61,12 @@ async function main(): Promise<void> {
 
   const say = (line: string) => void process.stdout.write(`${line}\n`);
   const machines = values.machines
-    ? new BootedMachines({ cloudFolder: directory, say, packageRepository: values.packages })
+    ? new BootedMachines({
+        cloudFolder: directory,
+        say,
+        packageRepository: values.packages,
+        storeProgram: values.store,
+      })
     : undefined;
   let cloud: LocalCloud | undefined;
   const close = async () => {

@@ -54,6 +54,7 @@ function daemon(folder: string, mode: MachineMode): string[] {
     ...['--import', 'tsx', main, '--state', folder, '--token-file', tokenFile],
     ...(mode.boot ? ['--machines'] : []),
     ...(mode.boot && mode.packages ? ['--packages', mode.packages] : []),
+    ...(mode.boot && mode.store ? ['--store', mode.store] : []),
   ];
 }
 

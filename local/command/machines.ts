@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { whyNoMachines, whyNeverMachines } from '../machines/requirements';
 import { rootFileSystem } from '../machines/root-file-system';
 import { standInRepository } from '../stand-ins/build';
+import { s3Server } from '../store/s3-server';
 import { packageSource } from './package-source';
 
 /** How a local cloud treats its servers, for as long as it has any. */
@@ -11,6 +12,8 @@ export interface MachineMode {
   boot: boolean;
   /** Folder of a signed apt repository, with its `key.asc`, that they reach at `packageRepositoryUri`. */
   packages?: string | undefined;
+  /** S3 server that takes their recordings. */
+  store?: string | undefined;
 }
 
 /** Image of the hosts in `local/example.yaml`, the one to prepare. */
@@ -70,5 +73,9 @@ async function newMode(
   }
   say(source.reason);
   await rootFileSystem(usualImage, say);
-  return { boot: true, packages: source.standIns ? (await standInRepository(say)).folder : undefined };
+  return {
+    boot: true,
+    packages: source.standIns ? (await standInRepository(say)).folder : undefined,
+    store: await s3Server(say),
+  };
 }

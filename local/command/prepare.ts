@@ -21,6 +21,6 @@ export async function prepare(
   const namespace = (await bootsMachines(cloud)) ? placeOf(paths.cloud).gateway : undefined;
   const engine = await prepareEngine(paths, cloud, say, namespace);
   await releaseStaleLock(engine, paths, stack);
-  await prepareSchool(engine, cloud, mode.packages);
+  await prepareSchool(engine, cloud, placeOf(paths.cloud).store, mode.packages);
   return { engine, cloud };
 }

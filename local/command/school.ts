@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { packageRepositoryUri } from '../machines/network';
+import { ensureBucket } from '../store/local-store';
+import { keptKeys } from '../store/s3-server';
 import type { CloudEndpoint } from './cloud';
 import { pulumi, type Engine } from './engine';
 import { projectRoot } from './paths';
@@ -30,25 +31,28 @@ export function namedRepository(): string | undefined {
 }
 
 /**
- * Makes what a school has before its first `up`: a stack with settings and store keys, and its DNS zone.
+ * Makes what a school has before its first `up`: a stack with settings, a bucket with its keys, and its DNS zone.
  *
+ * @param store folder of the local object store
  * @param packages folder of the repository that hosts reach at `packageRepositoryUri`, for the settings to name
  */
 export async function prepareSchool(
   engine: Engine,
   cloud: CloudEndpoint,
+  store: string,
   packages: string | undefined,
 ): Promise<void> {
   if (!existsSync(settingsFile)) copyFileSync(exampleFile, settingsFile);
   const selected = await pulumi(engine, ['stack', 'select', '--create', stack]);
   if (selected.code !== 0) throw new Error(`The stack ${stack} could not be made:\n${selected.stderr}`);
-  for (const key of ['storeAccessKeyId', 'storeSecretAccessKey']) {
+  const { accessKeyId, secretAccessKey } = keptKeys(store);
+  const keys = { storeAccessKeyId: accessKeyId, storeSecretAccessKey: secretAccessKey };
+  for (const [key, input] of Object.entries(keys)) {
     if (setting(key) !== undefined) continue;
-    const set = await pulumi(engine, ['config', 'set', '--secret', key, '--stack', stack], {
-      input: randomBytes(20).toString('hex'),
-    });
+    const set = await pulumi(engine, ['config', 'set', '--secret', key, '--stack', stack], { input });
     if (set.code !== 0) throw new Error(`${key} could not be set:\n${set.stderr}`);
   }
+  ensureBucket(store, String(setting('storeBucket')));
   if (packages !== undefined) await nameRepository(engine, readFileSync(join(packages, 'key.asc'), 'utf8'));
   await ensureZone(cloud);
 }

@@ -1,3 +1,4 @@
+import { storeName } from '../store/local-store';
 import type { CloudEndpoint } from './cloud';
 import { pulumi, type Engine } from './engine';
 import { bootsMachines, hostProgress } from './hosts';
@@ -107,7 +108,9 @@ function simulated(engine: Engine, boots: boolean, standInPackages: boolean): st
       : 'hosts: declared, not booted; remote commands are recorded, not run',
     ...(boots ? ["certificates: the stack's own authority's, since Let's Encrypt cannot be reached"] : []),
     ...(boots
-      ? ['recording store: named in the settings, not there; recordings stay on their recorders']
+      ? [
+          `object store ${storeName}: a real S3 server on this machine; recordings are in .local/cloud/store/buckets`,
+        ]
       : []),
     ...(standInPackages ? ["Jitsi's packages: stand-ins; lessons have signalling, and no media"] : []),
   ];

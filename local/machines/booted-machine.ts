@@ -7,6 +7,7 @@ import { endCgroup, makeCgroup, processesIn } from './cgroup';
 import { machineCgroup } from './inside';
 import { machineNamespace, type Place } from './place';
 import { rootFileSystem } from './root-file-system';
+import { storeCertificate } from '../store/local-store';
 import { writeSeed } from './seed';
 
 /** What is kept of a machine's disk beside its content. */
@@ -61,7 +62,7 @@ export class BootedMachine {
       rmSync(join(this.folder, part), { recursive: true, force: true });
       mkdirSync(join(this.folder, part), { recursive: true, mode: 0o755 });
     }
-    writeSeed(join(this.folder, 'upper'), machine);
+    writeSeed(join(this.folder, 'upper'), machine, storeCertificate(this.place.store));
     const disk: Disk = { lower };
     // Last: a disk that is half made is made again.
     writeFileSync(this.diskFile, JSON.stringify(disk));

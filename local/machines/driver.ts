@@ -9,10 +9,11 @@ import { endCgroup } from './cgroup';
 import { cloudFirewall, type Protected } from './cloud-firewall';
 import type { Metadata } from './metadata';
 import { forward } from './forward';
-import { connect, disconnect, makeOutside, removeNamespaces } from './network';
+import { storeName } from '../store/local-store';
+import { connect, disconnect, makeOutside, removeNamespaces, routerAddress } from './network';
 import { inNamespace, placeOf, type Place } from './place';
 import { run } from './run';
-import { startGateway, startNames, startPackageCache } from './services';
+import { startGateway, startNames, startPackageCache, startStore } from './services';
 
 /** How long the end waits for what is under way, in milliseconds: longer than an orderly shutdown takes. */
 const CLOSE_MS = 25_000;
@@ -24,6 +25,8 @@ export interface MachinesOptions {
   say: (line: string) => void;
   /** Folder of a signed apt repository that machines reach at `http://172.31.1.1:8180`. */
   packageRepository?: string | undefined;
+  /** S3 server to run for them at `storeName`. */
+  storeProgram?: string | undefined;
 }
 
 /** Takes away all that a place has on this machine outside its folder; there may be nothing. */
@@ -59,6 +62,7 @@ export class BootedMachines implements MachineDriver {
       mkdirSync(join(this.place.run, 'metadata'), { recursive: true, mode: 0o700 });
       await makeOutside(this.place);
       this.ways.push(await this.wayOut('packages', await startPackageCache(this.place)));
+      if (this.options.storeProgram !== undefined) await startStore(this.place, this.options.storeProgram);
       for (const { machine, running } of machines) {
         // One whose creation was broken off is made by the action, which is repeated.
         await this.make(machine);
@@ -212,7 +216,9 @@ export class BootedMachines implements MachineDriver {
   }
 
   private async applyNames(): Promise<void> {
-    const text = this.wantedNames.map(({ name, address }) => `${address} ${name}\n`).join('');
+    const store =
+      this.options.storeProgram === undefined ? [] : [{ name: storeName, address: routerAddress }];
+    const text = [...store, ...this.wantedNames].map(({ name, address }) => `${address} ${name}\n`).join('');
     if (this.names?.text === text) return;
     const file = join(this.place.run, 'hosts');
     writeFileSync(`${file}.next`, text);

@@ -7,6 +7,8 @@ export interface Place {
   key: string;
   /** Disks and logs, one folder for each server's id. */
   disks: string;
+  /** The object store: its keys, certificate and buckets. */
+  store: string;
   /** Sockets and what the gateway serves; their paths must be short, so they are not in the checkout. */
   run: string;
   /** Cgroup of all processes, below the mount point of cgroup2. */
@@ -22,6 +24,7 @@ export function placeOf(cloudFolder: string): Place {
   return {
     key,
     disks: join(folder, 'machines'),
+    store: join(folder, 'store'),
     run: `/run/lesson-platform-${key}`,
     cgroup: `lesson-platform-${key}`,
     gateway: `lesson-${key}`,

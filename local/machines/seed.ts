@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Machine } from '../api/machine-driver';
 import { routerAddress } from './network';
@@ -45,9 +45,13 @@ const imageFiles = join(__dirname, 'image');
  * bytes that were sent.
  *
  * @param disk the folder that the machine's root is written to, empty
+ * @param trusted certificate that its programs trust as they do those of public authorities; may not be there
  */
-export function writeSeed(disk: string, machine: Machine): void {
+export function writeSeed(disk: string, machine: Machine, trusted: string): void {
   cpSync(imageFiles, disk, { recursive: true });
+  // update-ca-certificates takes it up, which every host runs for the stack's own authority.
+  const certificates = join(disk, 'usr/local/share/ca-certificates');
+  if (existsSync(trusted)) cpSync(trusted, join(certificates, 'local-store.crt'), { recursive: true });
   const seed = join(disk, 'var/lib/cloud/seed/nocloud');
   mkdirSync(seed, { recursive: true });
   // These hide those of the root file system below; this process may have any umask.

@@ -8,13 +8,28 @@ import { cacheFolder } from '../command/paths';
 import { inCgroup, makeCgroup } from './cgroup';
 import type { GatewayOptions } from './gateway';
 import { routerAddress } from './network';
+import { run } from './run';
+import { localStore } from '../store/local-store';
 import { inNamespace, type Place } from './place';
 
-/** Starts a program that stays, in the place's cgroup; its output goes to a log in the run folder. */
-export function startService(place: Place, name: string, command: readonly string[]): ChildProcess {
+/**
+ * Starts a program that stays, in the place's cgroup; its output goes to a log in the run folder.
+ *
+ * @param env what it has beside this process's environment; secrets, since process lists show arguments
+ */
+export function startService(
+  place: Place,
+  name: string,
+  command: readonly string[],
+  env: Record<string, string> = {},
+): ChildProcess {
   const [program, ...args] = inCgroup(makeCgroup(`${place.cgroup}/${name}`), command);
   const log = openSync(join(place.run, `${name}.log`), 'w', 0o600);
-  const child = spawn(program!, args, { stdio: ['ignore', log, log], detached: true });
+  const child = spawn(program!, args, {
+    stdio: ['ignore', log, log],
+    detached: true,
+    env: { ...process.env, ...env },
+  });
   closeSync(log);
   child.unref();
   return child;
@@ -72,6 +87,19 @@ export async function startNames(place: Place, hostsFile: string): Promise<Child
   const child = startService(place, 'names', inNamespace(place.gateway, command));
   await until(place, 'names', child, () => existsSync(join(place.run, 'names.pid')));
   return child;
+}
+
+/** Starts the object store at the router. */
+export async function startStore(place: Place, program: string): Promise<void> {
+  const { command, env } = localStore(program, place.store, routerAddress);
+  const child = startService(place, 'store', inNamespace(place.gateway, command), env);
+  // It listens once the namespace's own table says so.
+  await until(place, 'store', child, () => listens(place, 443));
+}
+
+async function listens(place: Place, port: number): Promise<boolean> {
+  const filter = `( sport = :${port} )`;
+  return (await run(inNamespace(place.gateway, ['ss', '-Hltn', filter]))) !== '';
 }
 
 function isFree(port: number): Promise<boolean> {

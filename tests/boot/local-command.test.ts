@@ -104,6 +104,81 @@ test('the same command goes on, to a lesson that a moderator and a participant j
   expect(stdout + stderr).not.toMatch(/eyJ[\w-]+\.eyJ/);
 }, 900_000);
 
+/** As ffmpeg writes for Jibri: a fragment every two seconds. */
+const ffmpeg =
+  'ffmpeg -v error -nostdin -re -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine -c:v libx264 ' +
+  '-preset ultrafast -g 60 -pix_fmt yuv420p -movflags +frag_keyframe+empty_moov+default_base_moof';
+
+test('recordings reach the object store, one that a power cut ended as well', async () => {
+  // What Prosody notes when it starts a recording.
+  const note = '{"lesson":"L-cut","room":"physics","meeting":"m","shard":"meet.school.example"}';
+  const notes = '/var/lib/prosody/lesson-recordings';
+  await good(
+    ...['shell', 'jitsi-1', 'sh', '-ec'],
+    `install -d -o prosody -g prosody -m 0750 ${notes}
+     echo '${note}' | install -o prosody -g prosody -m 0640 /dev/stdin ${notes}/session-cut.json`,
+  );
+  const recordings = '/var/lib/jibri/1/recordings';
+  await good(
+    ...['shell', 'recorder-1', 'bash', '-ec'],
+    `as() { setpriv --reuid=jibri-1 --regid=jibri-1 --clear-groups env HOME=/var/lib/jibri/1 "$@"; }
+     as mkdir ${recordings}/session-whole ${recordings}/session-cut
+     cd ${recordings}/session-whole
+     as ${ffmpeg} -t 3 algebra_2026-11-25-10-00-00.mp4
+     echo '{"meeting_url":"https://meet.school.example/algebra","lesson":"L-whole","room":"algebra"}' >metadata.json
+     as /usr/local/lib/platform/recording-finished "$PWD"
+     systemd-run --uid=jibri-1 --working-directory=${recordings}/session-cut ${ffmpeg} physics_2026-11-25-10-00-00.mp4
+     until [ "$(grep -c moof ${recordings}/session-cut/*.mp4)" -ge 2 ]; do sleep 0.5; done`,
+  );
+  const { url, token } = JSON.parse(readFileSync(join(copy, '.local/cloud/endpoint.json'), 'utf8')) as {
+    url: string;
+    token: string;
+  };
+  const call = async (path: string, method: string): Promise<unknown> => {
+    const answer = await fetch(`${url}/v1${path}`, { method, headers: { authorization: `Bearer ${token}` } });
+    expect(answer.ok).toBe(true);
+    return answer.json();
+  };
+  const { servers } = (await call('/servers?name=recorder-1', 'GET')) as { servers: { id: number }[] };
+  await call(`/servers/${servers[0]!.id}/actions/reset`, 'POST');
+  // It has been quiet for long enough.
+  await until(
+    'the recorder is back',
+    () =>
+      local(
+        'shell',
+        'recorder-1',
+        'bash',
+        '-c',
+        `sleep 1; touch -d '2 minutes ago' ${recordings}/session-cut/* ${recordings}/session-cut`,
+      ).ended,
+    ({ code }) => code === 0,
+    120,
+  );
+  const folder = join(copy, '.local/cloud/store/buckets/school-recordings/recordings');
+  const metas = () =>
+    (existsSync(folder) ? readdirSync(folder, { recursive: true }) : [])
+      .map((path) => join(folder, String(path)))
+      .filter((path) => path.endsWith('meta.json') && readFileSync(path, 'utf8').endsWith('}\n'));
+  await until(
+    'both are stored',
+    () => Promise.resolve(metas()),
+    (found) => found.length === 2,
+    300,
+  );
+  const stored = metas().map((path) => JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>);
+  expect(stored.sort((a, b) => String(a['lesson']).localeCompare(String(b['lesson'])))).toMatchObject([
+    { lesson: 'L-cut', room: 'physics', session: 'session-cut', complete: false },
+    { lesson: 'L-whole', room: 'algebra', shard: 'meet.school.example', complete: true },
+  ]);
+  for (const { durationMs } of stored) expect(durationMs).toBeGreaterThan(1900);
+  const uploads = await good('shell', 'recorder-1', '/usr/local/lib/platform/checks/41-uploads');
+  expect(uploads.stdout).toBe('every finished recording is in the store\n');
+  expect((await good('shell', 'recorder-1', '/usr/local/lib/platform/checks/42-store')).stdout).toBe(
+    'recordings can be written and read\n',
+  );
+}, 600_000);
+
 test('a second run changes nothing, and says whether lessons can be joined', async () => {
   expect((await good()).stdout).toMatch(/Nothing changed[^]*Checked: joined a probe room/);
   await good('shell', 'jitsi-1', 'systemctl', 'stop', 'nginx');
