@@ -1,9 +1,18 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import { hostname } from 'node:os';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { recorderHostPlan } from '../../cloud-init/roles';
 import { freePort } from '../host/prosody-host';
 import { RenderedRole, run, type Ended } from '../host/rendered-role';
@@ -17,9 +26,9 @@ export const prefix = 'recordings';
 export class Recorder {
   readonly role: RenderedRole;
   readonly name = hostname();
-  /** What the signalling has noted, by session. */
-  readonly notes = new Map<string, object>();
-  private readonly jitsi: Server;
+  /** The Jitsi host's folders, and its service that knows whose recording is whose. */
+  private readonly jitsi = mkdtempSync(join(tmpdir(), 'lesson-platform-jitsi-'));
+  private lookup: ChildProcess | undefined;
 
   private constructor(
     store: Store,
@@ -45,10 +54,6 @@ export class Recorder {
       for (const folder of ['recordings', 'queue'])
         mkdirSync(this.role.path(`/var/lib/jibri/${name}/${folder}`), { recursive: true });
     }
-    this.jitsi = createServer((request, response) => {
-      const note = this.notes.get(request.url?.split('/recordings/')[1] ?? '');
-      response.writeHead(note ? 200 : 404).end(JSON.stringify(note ?? {}));
-    });
   }
 
   static async start(store: Store, app: LessonApp, keys = store.keys): Promise<Recorder> {
@@ -57,14 +62,32 @@ export class Recorder {
     return recorder;
   }
 
-  async jitsiAnswers(): Promise<void> {
-    this.jitsi.listen(this.lookupPort, '127.0.0.1');
-    await once(this.jitsi, 'listening');
+  private async jitsiAnswers(): Promise<void> {
+    const store = join(__dirname, '../../cloud-init/plan-store/usr/local/sbin/platform-plans');
+    this.lookup = spawn('python3', [store, 'serve', '127.0.0.1', String(this.lookupPort)], {
+      env: { ...process.env, PLATFORM_ROOT: this.jitsi, PYTHONDONTWRITEBYTECODE: '1' },
+      stdio: 'ignore',
+    });
+    const listens = () =>
+      fetch(`http://127.0.0.1:${this.lookupPort}/`).then(
+        () => true,
+        () => false,
+      );
+    while (!(await listens())) {
+      if (this.lookup.exitCode !== null) throw new Error('platform-plans does not start');
+      await sleep(50);
+    }
   }
 
   jitsiIsSilent(): void {
-    this.jitsi.close();
-    this.jitsi.closeAllConnections();
+    this.lookup?.kill('SIGKILL');
+  }
+
+  /** As Prosody's module notes a session. */
+  note(session: string, note: object): void {
+    const folder = join(this.jitsi, 'var/lib/prosody/lesson-recordings');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, `${session}.json`), JSON.stringify(note));
   }
 
   private get env(): Record<string, string> {
@@ -170,6 +193,7 @@ export class Recorder {
 
   stop(): void {
     this.jitsiIsSilent();
+    rmSync(this.jitsi, { recursive: true, force: true });
     this.role.remove();
   }
 }

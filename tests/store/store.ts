@@ -121,6 +121,11 @@ export class Store {
     return `http://127.0.0.1:${this.way.port}`;
   }
 
+  /** The store itself, past the way. */
+  get direct(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
   private async run(): Promise<void> {
     const folder = join(this.folder, 'buckets');
     const sidecar = join(folder, '.more');

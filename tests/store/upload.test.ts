@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { contract } from '../contracts';
 import { LessonApp } from './lesson-app';
 import { boxes, makeRecording, mustPlay, packetDigest, probe, sha256 } from './media';
 import { Recorder } from './recorder';
@@ -65,6 +66,8 @@ describe('a finished recording', () => {
     expect(store.objects()).toEqual(files.map((file) => `${place}/${file}`));
 
     const meta = JSON.parse(store.object(`${place}/meta.json`).toString()) as { durationMs: number };
+    expect(contract('meta')(meta)).toEqual([]);
+    for (const name of store.objects()) expect(contract('object-key')(name)).toEqual([]);
     const video = store.object(`${place}/video.mp4`);
     const described = (file: string) => {
       const bytes = store.object(`${place}/${file}`);
@@ -96,6 +99,7 @@ describe('a finished recording', () => {
     expect(app.events).toHaveLength(1);
     const [{ id, event }] = app.events as [(typeof app.events)[0]];
     expect(id).toBe(`stored-${part}`);
+    expect(contract('event')(event)).toEqual([]);
     expect(event).toMatchObject({
       type: 'recording.stored',
       data: { lesson: 'L1', room: 'algebra-7b', shard: 'meet.example.org', prefix: place, meta },
@@ -147,7 +151,7 @@ describe('a finished recording', () => {
 
 describe('what a crash left', () => {
   it('is stored with the lesson that the signalling knows', async () => {
-    recorder.notes.set('session-k', {
+    recorder.note('session-k', {
       lesson: 'L7',
       room: 'physics-8',
       meeting: 'meeting-7',
@@ -235,6 +239,7 @@ describe('what cannot be stored', () => {
     expect(code).toBe(4);
     expect(output).toMatch(reason);
     expect(app.catalogue.size).toBe(1);
+    for (const { event } of app.events) expect(contract('event')(event)).toEqual([]);
     expect(app.events.map(({ event }) => event)).toContainEqual({
       type: 'recording.quarantined',
       timestamp: expect.stringMatching(/Z$/) as string,

@@ -1,5 +1,6 @@
 """The S3 store: files go there by rclone, and count as stored when the store's own words about them fit."""
 
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -78,10 +79,20 @@ def downloaded_sha256(key):
     return found.hexdigest()
 
 
+def listing(prefix):
+    """The objects below a prefix by name: {Size, Hashes}, of small ones the MD5 that is their ETag."""
+    listed = rclone("lsjson", "--files-only", "--hash", "--hash-type", "MD5", f"store:{BUCKET}/{prefix}")
+    return {one["Name"]: one for one in json.loads(listed)}
+
+
 def verify(prefix, wanted):
     """Compares size and digest of each object with the files' own. Raises Unstored with the first that differs."""
-    listed = json.loads(rclone("lsjson", "--files-only", "--hash", "--hash-type", "MD5", f"store:{BUCKET}/{prefix}"))
-    objects = {one["Name"]: one for one in listed}
+    in_parts = [name for name, own in wanted.items() if own["md5"] is None]
+    # A process each, and most of its time is its start.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        objects = pool.submit(listing, prefix)
+        etags = {name: pool.submit(etag_of, f"{prefix}/{name}") for name in in_parts}
+    objects = objects.result()
     for name, own in wanted.items():
         there = objects.get(name)
         key = f"{prefix}/{name}"
@@ -89,7 +100,7 @@ def verify(prefix, wanted):
             raise Unstored(f"{key} has {there['Size'] if there else 'no'} bytes, not {own['bytes']}")
         if own["md5"] is not None and (there.get("Hashes") or {}).get("md5") == own["md5"]:
             continue
-        if own["md5"] is None and etag_of(key) == (own["etag"], own["bytes"]):
+        if name in etags and etags[name].result() == (own["etag"], own["bytes"]):
             continue
         if downloaded_sha256(key) != own["sha256"]:
             raise Unstored(f"{key} has other content than the file")
@@ -112,5 +123,5 @@ def upload(folder, prefix, wanted, again):
     rest = {name: own for name, own in wanted.items() if name != "meta.json"}
     rclone(*copy, "--exclude", "meta.json")
     verify(prefix, rest)
+    # Of a file in one part rclone itself compares size and MD5 with what the store answers.
     rclone(*copy, "--include", "meta.json")
-    verify(prefix, {"meta.json": wanted["meta.json"]})
