@@ -78,6 +78,7 @@ class Brewery:
             and (busy.get("status"), health.get("status")) == ("idle", "healthy")
         )
         if instance.available:
+            log.info("recorder idle: %s", occupant)
             instance.failed = float("-inf")
 
     def select(self):
