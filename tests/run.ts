@@ -150,7 +150,8 @@ const tiers: Record<string, Suite[]> = {
     {
       name: 'prosody',
       about: 'the real Prosody 0.12 and 13, with real XMPP clients through the real nginx',
-      needs: signalling,
+      // A recorder's settings, and what it records with.
+      needs: { ...signalling, hocon: 'ruby-hocon', ffmpeg: 'ffmpeg', ffprobe: 'ffmpeg' },
       run: () => vitest('tests/prosody'),
     },
     {

@@ -1,13 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import type { Element } from 'ltx';
+import { parse, type Element } from 'ltx';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Client, presenceOf } from '../../local/join/client';
 import { freePort } from '../host/prosody-host';
 import { Lab } from '../prosody/lab';
 import { end, until } from '../prosody/processes';
 import { prosodies } from '../prosody/prosodies';
-import { DOMAIN, FOCUS, FOCUS_PASSWORD } from '../prosody/school';
+import { DOMAIN, FOCUS, FOCUS_PASSWORD, JIBRI_PASSWORD } from '../prosody/school';
+import { jibri, ScriptedRecorder } from '../prosody/scripted-recorder';
 import { JitsiClasses, shape, type Making, type Reading } from './classes';
 
 // What the stand-ins say is read, and what they are asked is written, by the classes that Jitsi's own programs use.
@@ -80,8 +81,9 @@ describe.skipIf(!prosody)('what the stand-ins say, by the classes of Jitsi', () 
     classes = new JitsiClasses();
     lab = await Lab.start(prosody!, {
       autoOwner: true,
+      hostModule: 'from_inside',
       accounts: [
-        ['auth', 'jibri', PASSWORD],
+        ['auth', 'jibri', JIBRI_PASSWORD],
         ['auth', 'jvb', PASSWORD],
       ],
       config: [['        "limits_exception";\n', '        "limits_exception";\n        "stanza_debug";\n']],
@@ -171,6 +173,53 @@ describe.skipIf(!prosody)('what the stand-ins say, by the classes of Jitsi', () 
     expect((await understood(seen)).classes).toContain('IdentityPacketExtension');
   });
 
+  it('what focus asks of a recorder, answers and shows in the room is of the classes that Jibri and Jicofo have', async () => {
+    const lesson = lab.room();
+    const teacher = await lab.teacher(lesson);
+    await lab.enter(teacher, lesson, 'teacher');
+    const asked = (attributes: Record<string, string>) =>
+      lab.fromInside(
+        `<iq xmlns='jabber:client' type='set' id='asked' from='${lesson}/teacher' to='${FOCUS}/focus'>${jibri(attributes)}</iq>`,
+      );
+    const start = {
+      action: 'start',
+      recording_mode: 'file',
+      app_data: '{"file_recording_metadata":{"lesson":"L1"}}',
+    };
+    const inClient = (element: Element) =>
+      element.toString().replace(/^<iq (?!.*?xmlns=['"]jabber:client)/, "<iq xmlns='jabber:client' ");
+
+    const recorder = await ScriptedRecorder.join(lab);
+    const taken = await asked(start);
+    expect((await understood(inClient(taken!))).classes).toEqual(['JibriIq']);
+    const { element } = await recorder.started();
+    // The classes of the public release do not know yet what Jicofo adds for its tracing.
+    const request = parse(element.toString());
+    request.getChild('jibri')!.children = [];
+    expect((await understood(request)).classes).toEqual(['JibriIq']);
+    expect(await recorder.tell({ status: 'on' })).toBeUndefined();
+    const on = await next(
+      teacher,
+      `${lesson}/focus`,
+      0,
+      (xml) => xml.includes('jibri-recording-status') && xml.includes('"on"'),
+    );
+    expect((await understood(on)).classes).toContain('RecordingStatus');
+
+    const from = teacher.stanzas.length;
+    expect(
+      await recorder.tell({ status: 'off', failure_reason: 'error', should_retry: 'false' }),
+    ).toBeUndefined();
+    const off = await next(teacher, `${lesson}/focus`, from, (xml) => xml.includes('failure_reason'));
+    expect((await understood(off)).classes).toContain('RecordingStatus');
+    expect(off.getChild('jibri-recording-status')!.attrs).toMatchObject({
+      status: 'off',
+      failure_reason: 'error',
+    });
+    recorder.close();
+    await lab.logged(`recorder gone: ${recorder.occupant}`, 'focus');
+  });
+
   it("a recorder's presence and recording are the protocol of Jibri, start and stop those of Jicofo", async () => {
     const { client, room } = await brewery('jibribrewery');
     const lesson = lab.room();
@@ -189,7 +238,7 @@ describe.skipIf(!prosody)('what the stand-ins say, by the classes of Jitsi', () 
     });
     const environment = {
       'xmpp-server-hosts': ['127.0.0.1'],
-      'control-login': login('jibri', 'auth', PASSWORD),
+      'control-login': login('jibri', 'auth', JIBRI_PASSWORD),
       'control-muc': {
         domain: `internal.auth.${DOMAIN}`,
         'room-name': 'jibribrewery',
