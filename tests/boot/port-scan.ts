@@ -15,7 +15,8 @@ function isOpen(port: number): Promise<boolean> {
       socket.destroy();
       resolve(open);
     };
-    socket.setTimeout(1000, () => end(false));
+    // On a busy machine the answer may be there and not looked at yet: one more turn of the event loop.
+    socket.setTimeout(1000, () => setImmediate(() => setImmediate(() => end(false))));
     socket.once('error', () => end(false));
     socket.once('connect', () => end(true));
     socket.connect({ port, host: address, ...(localAddress !== undefined && { localAddress }) });

@@ -87,7 +87,7 @@ export function rebuildSuite(booted: Booted): void {
       expect(after[kept]).toEqual(before[kept]);
     expect(after.protection).toEqual({ delete: true, rebuild: true });
     expect(await jitsi.run('platform-ready')).toMatch(/lessons can be joined$/);
-    expect(await jitsi.run('platform-certificate status')).toMatch(/^letsencrypt until/);
+    expect(await jitsi.run('platform-certificate status')).toMatch(/^authority until/);
     // Its disk held them for the bridges.
     expect((await jitsi.run('ls /var/lib/platform/plans')).split('\n').length).toBeGreaterThan(1);
     const preview = await school.run('preview', '--expect-no-changes', '--stack', school.stack);
