@@ -40,8 +40,10 @@ function lib.is_admin(bare)
 	return admins:contains(bare);
 end
 
+-- Rooms in which Jicofo checks its health, and the platform its tokens.
 function lib.is_health_check(room)
-	return jid.node(room.jid):sub(1, 21) == "__jicofo-health-check";
+	local name = jid.node(room.jid);
+	return name:find("^__jicofo%-health%-check") ~= nil or name:find("^platform%-check") ~= nil;
 end
 
 -- { id or nil, recording } of a room; nil when no token in it named a lesson.

@@ -236,7 +236,7 @@ module:hook("muc-occupant-left", function (event)
 	if not person then return; end
 	people[event.occupant.nick] = nil;
 	tell("occupant.left", event.room, { occupant = person });
-end, -10);
+end, 10); -- before the room ends with its last occupant (-1)
 
 module:hook("muc-room-destroyed", function (event)
 	if event.room._data.lesson_told then tell("room.destroyed", event.room); end

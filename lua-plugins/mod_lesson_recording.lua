@@ -388,7 +388,7 @@ end
 
 local function state_of(room)
 	local r = rooms[room.jid];
-	if not r and not lesson.is_health_check(room) then
+	if not r then
 		r = { room = room; phase = "idle"; failures = 0 };
 		rooms[room.jid] = r;
 	end
@@ -398,6 +398,7 @@ end
 module:hook("muc-occupant-joined", function (event)
 	local room, occupant = event.room, event.occupant;
 	if lesson.is_person(occupant.bare_jid) then
+		if lesson.is_health_check(room) then return; end
 		local r = state_of(room);
 		if r.told and occupant.role == "moderator" then say(room, occupant, texts[r.told] or texts.failed); end
 		look(r);
@@ -425,7 +426,7 @@ module:hook("muc-occupant-left", function (event)
 		local _, people = census(room);
 		ended(r, people == 0 and "lesson-ended" or "focus-lost");
 	end
-end, -1);
+end);
 
 module:hook("muc-room-destroyed", function (event)
 	local r = rooms[event.room.jid];

@@ -4,7 +4,7 @@ import type { App, Told } from './app';
 import { onBoth, type Place } from './both';
 import { selfSigned, type Lab, type Person } from './lab';
 import { until } from './processes';
-import { DOMAIN } from './school';
+import { CONFERENCE, DOMAIN } from './school';
 import { escape } from '../../local/join/client';
 
 const QUEUE = '/var/lib/prosody/lesson-events/queue.jsonl';
@@ -115,6 +115,16 @@ onBoth('events for the app', { config: withOptions(QUICK) }, (place: Place) => {
       });
     }
     expectSound(lab);
+  });
+
+  it('the platform’s own looks at itself are not told', async () => {
+    const { lab } = place;
+    const room = `platform-check-${Date.now()}@${CONFERENCE}`;
+    await lab.enter(await lab.teacher(room, of('somebody')), room, 'somebody');
+    const next = lab.room();
+    await lab.enter(await lab.pupil(next, of('pupil-1')), next, 'pupil');
+    await told(lab.app, next, 2);
+    expect(lab.app.of(room)).toEqual([]);
   });
 
   it('a room belongs to the lesson of its first person', async () => {
