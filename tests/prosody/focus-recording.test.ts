@@ -507,6 +507,18 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
     expect(other.starts).toHaveLength(1);
     expect(recorder.starts).toHaveLength(1);
   });
+
+  it('after a restart of Prosody nothing is left of it, and the next start is like the first', async () => {
+    const { room } = await recording();
+    await place.lab.restartProsody('SIGTERM');
+    const again = await place.lab.teacher(room);
+    await place.lab.enter(again, room, 'again');
+    expect(await ask.stop(room)).toBe('cancel/item-not-found');
+    expect(await ask.start(room)).toBe('cancel/service-unavailable');
+    const [recorder] = (await join(pending)) as [ScriptedRecorder];
+    const id = session(await ask.start(room));
+    expect((await recorder.started()).session).toBe(id);
+  });
 });
 
 const hasty = circumstances(

@@ -43,8 +43,13 @@ class Brewery:
         # Called with an occupant JID that has left.
         self.watchers = []
 
-    def join(self):
+    def forget(self):
+        """The link is gone, and with it what the recorders said; nobody is told."""
+        for occupant in self.instances:
+            log.info("recorder gone: %s", occupant)
         self.instances.clear()
+
+    def join(self):
         presence = self.client.make_presence(pto=f"{self.room}/{NICK}")
         presence.xml.append(ET.Element(f"{{{MUC}}}x"))
         presence.send()

@@ -94,6 +94,8 @@ class Focus(ClientXMPP):
         # Whoever is in them asks anew.
         for conference in list(self.rooms.values()):
             conference.forget()
+        if self.brewery:
+            self.brewery.forget()
         await asyncio.sleep(1)
         self.open()
 
