@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -183,6 +183,13 @@ export class Store {
       .map(String)
       .filter((name) => !name.startsWith('.sgwtmp') && statSync(join(base, name)).isFile())
       .sort();
+  }
+
+  /** Number of uploads in parts that were begun and neither completed nor given up. */
+  brokenOff(): number {
+    const base = join(this.folder, 'buckets', bucket, '.sgwtmp', 'multipart');
+    if (!existsSync(base)) return 0;
+    return readdirSync(base).flatMap((object) => readdirSync(join(base, object))).length;
   }
 
   object(name: string): Buffer {

@@ -312,6 +312,26 @@ describe('a large recording', () => {
     expect(store.way.sent).toBeLessThan(statSync(large).size + 4 * 16 * 1024 * 1024);
   });
 
+  it('leaves nothing half in the store when its upload is killed, once that is cleared', async () => {
+    record();
+    store.way.rate = 10e6;
+    const run = recorder.spawn();
+    const ends = once(run, 'close');
+    await expect.poll(() => store.way.sent, { timeout: 120_000 }).toBeGreaterThan(20e6);
+    process.kill(-run.pid!, 'SIGKILL');
+    await ends;
+    expect(store.brokenOff()).toBe(1);
+    store.way.rate = 0;
+    // Too young to be given up.
+    const clear = (age: string) =>
+      recorder.python(`from upload import store; store.clear_broken_off("${age}")`);
+    expect(await clear('1h')).toEqual({ code: 0, output: '' });
+    expect(store.brokenOff()).toBe(1);
+    expect(await clear('0s')).toEqual({ code: 0, output: '' });
+    expect(store.brokenOff()).toBe(0);
+    expect((await recorder.upload()).code).toBe(0);
+  });
+
   it('is not taken for stored when a bit fell over on its way', async () => {
     record();
     store.way.flipNext = true;

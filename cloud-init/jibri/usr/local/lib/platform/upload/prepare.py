@@ -19,7 +19,6 @@ from upload.spool import STORED, UPLOAD, Entry, folders, rfc3339
 # The Jitsi hosts: their signalling knows the lesson of a session.
 JITSI_ADDRESSES = "{{jitsiAddresses}}".split(", ")
 LOOKUP_PORT = int(os.environ.get("PLATFORM_LOOKUP_PORT", "{{planStorePort}}"))
-PREFIX = "{{storePrefix}}"
 # So long a recording waits for a Jitsi host that does not answer; then its lesson is left for the app to find.
 LOOKUP_PATIENCE_SECONDS = 1800
 naming = threading.Lock()
@@ -142,5 +141,5 @@ def prepare(entry):
         file.write("\n")
     digests["meta.json"] = store.digests(work + "/meta.json")
     os.rename(work, target)
-    prefix = "/".join([PREFIX, known["lesson"] or "unknown", entry.session, part])
+    prefix = "/".join([store.PREFIX, known["lesson"] or "unknown", entry.session, part])
     entry.save(prefix=prefix, meta=meta, digests=digests)

@@ -13,6 +13,7 @@ import instances
 from upload.spool import Broken
 
 BUCKET = "{{storeBucket}}"
+PREFIX = "{{storePrefix}}"
 PART_BYTES = 16 * 1024 * 1024
 # A break of the network is waited for and its part sent anew; a run that is killed begins the broken file again.
 RCLONE = [
@@ -125,3 +126,8 @@ def upload(folder, prefix, wanted, again):
     verify(prefix, rest)
     # Of a file in one part rclone itself compares size and MD5 with what the store answers.
     rclone(*copy, "--include", "meta.json")
+
+
+def clear_broken_off(age="2d"):
+    """Ends uploads in parts that nobody goes on with: a store keeps what had arrived of them, and charges for it."""
+    rclone("backend", "cleanup", "-o", f"max-age={age}", f"store:{BUCKET}/{PREFIX}")
