@@ -38,7 +38,11 @@ describe.skipIf(missing)(`the stand-in recorder${missing ? `: ${missing}` : ''}`
           hostModule: 'from_inside',
           accounts: [['auth', 'jibri', JIBRI_PASSWORD]],
           focus: ['--no-moderator-checks', '--reply-timeout', '5', '--pending-timeout', '20'],
-          config: [['smacks_hibernation_time = 15', 'smacks_hibernation_time = 8']],
+          config: [
+            ['smacks_hibernation_time = 15', 'smacks_hibernation_time = 8'],
+            // It would end what it did not begin.
+            ['        "lesson_recording";\n', ''],
+          ],
         }),
       );
     }

@@ -86,7 +86,11 @@ describe.skipIf(!prosody)('what the stand-ins say, by the classes of Jitsi', () 
         ['auth', 'jibri', JIBRI_PASSWORD],
         ['auth', 'jvb', PASSWORD],
       ],
-      config: [['        "limits_exception";\n', '        "limits_exception";\n        "stanza_debug";\n']],
+      config: [
+        ['        "limits_exception";\n', '        "limits_exception";\n        "stanza_debug";\n'],
+        // It would end what it did not begin.
+        ['        "lesson_recording";\n', ''],
+      ],
     });
   }, 180_000);
   afterAll(async () => {

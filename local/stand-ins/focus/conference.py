@@ -51,8 +51,10 @@ class Conference:
         """Takes a presence from the room."""
         nick = presence["from"].resource
         if presence["type"] == "error":
-            self.refused("room not entered")
-            self.out()
+            # Later ones come from those in the room who could not be told something.
+            if not self.ready.done():
+                self.refused("room not entered")
+                self.out()
             return
         item = presence.xml.find(f"{{{MUC}#user}}x/{{{MUC}#user}}item")
         if item is None:
