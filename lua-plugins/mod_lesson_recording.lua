@@ -406,7 +406,7 @@ module:hook("muc-occupant-joined", function (event)
 		-- Focus is back, and knows of nothing; it takes requests a moment later.
 		later(rooms[room.jid], "retry", 1, function () look(rooms[room.jid]); end);
 	end
-end, -1);
+end, -20);
 
 module:hook("muc-set-affiliation", function (event)
 	if rooms[event.room.jid] then look(rooms[event.room.jid]); end
