@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { firstProcess, inMachine, progressOf, writtenFiles } from '../machines/inside';
+import { firstProcess, inMachine, progressOf, writtenFiles, type Progress } from '../machines/inside';
 import { inNamespace, placeOf } from '../machines/place';
 import type { CloudEndpoint } from './cloud';
 
@@ -12,7 +12,7 @@ export async function bootsMachines(cloud: CloudEndpoint): Promise<boolean> {
 }
 
 /** How far a booted host is: see `progressOf`. */
-export const hostProgress = (cloudFolder: string, id: number): Promise<string> =>
+export const hostProgress = (cloudFolder: string, id: number): Promise<Progress> =>
   progressOf(placeOf(cloudFolder), id);
 
 async function serverNamed(cloud: CloudEndpoint, name: string): Promise<number> {

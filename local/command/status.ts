@@ -12,6 +12,8 @@ export interface HostStatus {
   privateAddress: string;
   /** The server's state, as the cloud's API gives it; of a booted host that runs, how far it is, in the end `ready`. */
   state: string;
+  /** What a booted host says of itself, e.g. what a recorder records; may be empty. */
+  says: string;
 }
 
 /** What `status --json` prints. */
@@ -63,11 +65,9 @@ export async function readHosts(
       role: server.labels['role'] as HostStatus['role'],
       publicAddress: server.public_net.ipv4?.ip ?? '',
       privateAddress: server.private_net[0]?.ip ?? '',
-      state: ready.has(server.name)
-        ? 'ready'
-        : boots && server.status === 'running'
-          ? await hostProgress(cloudFolder, server.id)
-          : server.status,
+      ...(boots && server.status === 'running' && !ready.has(server.name)
+        ? await hostProgress(cloudFolder, server.id)
+        : { state: ready.has(server.name) ? 'ready' : server.status, says: '' }),
     })),
   );
 }
@@ -127,13 +127,14 @@ function realText({ cli, plugins }: Engine): string {
 /** The summary for people. */
 export function statusText(status: Status, engine: Engine): string {
   const rows = [
-    ['HOST', 'ROLE', 'PUBLIC', 'PRIVATE', 'STATE'],
+    ['HOST', 'ROLE', 'PUBLIC', 'PRIVATE', 'STATE', ''],
     ...status.hosts.map((host) => [
       host.name,
       host.role,
       host.publicAddress,
       host.privateAddress,
       host.state,
+      host.says,
     ]),
   ];
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));

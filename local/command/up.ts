@@ -2,7 +2,7 @@ import { runningCloud, stopCloud, type CloudEndpoint } from './cloud';
 import { pulumi, type Engine } from './engine';
 import { bootsMachines } from './hosts';
 import type { LocalPaths } from './paths';
-import { probeShards, type Outputs, type Probed } from './probe';
+import { probeRecording, probeShards, type Outputs, type Probed } from './probe';
 import { prepare } from './prepare';
 import { stack } from './school';
 import { readHosts, readStatus, servers, statusText } from './status';
@@ -14,8 +14,8 @@ type Say = (line: string) => void;
 
 /**
  * Creates or changes the local school and says what is there; with booted hosts it ends by joining a room of each
- * shard. Answers the exit status: 1 when the engine fails or the room cannot be joined with the right roles, 130 when
- * it was interrupted.
+ * shard, and with a lesson that is recorded. Answers the exit status: 1 when the engine fails, the room cannot be joined
+ * with the right roles or the lesson is not in the store, 130 when it was interrupted.
  *
  * Ctrl-C ends it in order: the engine finishes what it cannot leave, and a cloud that this very command has started
  * stops with its machines. Disks and state stay, so the same command goes on from there.
@@ -107,7 +107,7 @@ async function carryOut(
     say('\nNothing is lost: put right what the message names and run the same command again.');
     return code;
   }
-  return summary(paths, engine, cloud, boots);
+  return summary(paths, engine, cloud, boots, say);
 }
 
 async function summary(
@@ -115,10 +115,11 @@ async function summary(
   engine: Engine,
   cloud: CloudEndpoint,
   boots: boolean,
+  say: Say,
 ): Promise<number> {
   const changed = await lastChange(engine);
   const status = await readStatus(engine, cloud, paths.cloud);
-  const probed = boots ? await probe(paths, engine, cloud) : [];
+  const probed = boots ? await probe(paths, engine, cloud, say) : [];
   process.stdout.write(`
 ${changed === 0 ? 'Nothing changed: the local school is as index.ts describes it.' : `${changed} resources changed.`}
 
@@ -130,11 +131,16 @@ Next: npm run local -- preview | status | ${boots ? 'shell HOST | logs HOST | ' 
   return probed.every(({ good }) => good) ? 0 : 1;
 }
 
-async function probe(paths: LocalPaths, engine: Engine, cloud: CloudEndpoint): Promise<Probed[]> {
+async function probe(paths: LocalPaths, engine: Engine, cloud: CloudEndpoint, say: Say): Promise<Probed[]> {
   const told = await pulumi(engine, ['stack', 'output', '--json', '--show-secrets', '--stack', stack]);
   if (told.code !== 0) throw new Error(`The stack's outputs could not be read:\n${told.stderr}`);
   const ids = new Map((await servers(cloud)).map(({ name, id }) => [name, id]));
-  return probeShards(paths.cloud, JSON.parse(told.stdout) as Outputs, ids);
+  const outputs = JSON.parse(told.stdout) as Outputs;
+  const joined = await probeShards(paths.cloud, outputs, ids);
+  if (!joined.every(({ good }) => good)) return joined;
+  say('Recording a probe lesson; it takes half a minute');
+  const recorded = await probeRecording(paths.cloud, outputs);
+  return recorded ? [...joined, recorded] : joined;
 }
 
 /** Says how far the hosts are, whenever that has changed, and when lessons can be joined; answers what ends it. */

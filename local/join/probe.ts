@@ -20,9 +20,20 @@ export interface Standing {
 export const people = ['participant', 'moderator'] as const;
 export type Joined = Record<(typeof people)[number], Standing>;
 
-/** A lesson's token for one room, for the next five minutes. */
-export function tokenFor(room: string, who: keyof Joined, domain: string, settings: TokenSettings): string {
+/**
+ * A lesson's token for one room, for the next five minutes.
+ *
+ * @param lesson id of a lesson that is to be recorded; default: none is
+ */
+export function tokenFor(
+  room: string,
+  who: keyof Joined,
+  domain: string,
+  settings: TokenSettings,
+  lesson?: string,
+): string {
   const claims = {
+    ...(lesson !== undefined && { lesson: { id: lesson, recording: true } }),
     room,
     moderator: who === 'moderator',
     nbf: Math.floor(Date.now() / 1000) - 60,
@@ -73,7 +84,8 @@ export async function joinRoom(site: Site, settings: TokenSettings): Promise<Joi
   }
 }
 
-async function step<T>(what: string, act: () => Promise<T>): Promise<T> {
+/** Does something; its failure says what was done. */
+export async function step<T>(what: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (error) {
@@ -81,7 +93,8 @@ async function step<T>(what: string, act: () => Promise<T>): Promise<T> {
   }
 }
 
-function refuse(condition: string | undefined): void {
+/** @throws when there is a condition of an error */
+export function refuse(condition: string | undefined): void {
   if (condition !== undefined) throw new Error(`refused: ${condition}`);
 }
 

@@ -47,25 +47,34 @@ export function inMachine(place: Place, id: number, command: readonly string[]):
   ];
 }
 
-/**
- * How far a machine is that the cloud says is running: `off` when it went off by itself, `booting`, `booted` without
- * a host plan yet, then what converge says of it, in the end `ready`.
- */
-export async function progressOf(place: Place, id: number): Promise<string> {
-  if (firstProcess(place, id) === undefined) return 'off';
+/** How far a machine is. */
+export interface Progress {
+  /**
+   * `off` when it went off by itself, `booting`, `booted` without a host plan yet, then what converge says of it, in the
+   * end `ready` or `not ready`.
+   */
+  state: string;
+  /** What its own check said last, once that is asked; else empty. */
+  says: string;
+}
+
+/** How far a machine is that the cloud says is running. */
+export async function progressOf(place: Place, id: number): Promise<Progress> {
+  const only = (state: string): Progress => ({ state, says: '' });
+  if (firstProcess(place, id) === undefined) return only('off');
   const written = writtenFiles(place, id);
-  if (!existsSync(join(written, 'var/lib/cloud/data/result.json'))) return 'booting';
+  if (!existsSync(join(written, 'var/lib/cloud/data/result.json'))) return only('booting');
   const report = join(written, 'var/lib/platform/status.json');
   if (!existsSync(report)) {
-    return existsSync(join(written, 'var/lib/platform/host-plan.json')) ? 'converging' : 'booted';
+    return only(existsSync(join(written, 'var/lib/platform/host-plan.json')) ? 'converging' : 'booted');
   }
   const { state } = JSON.parse(readFileSync(report, 'utf8')) as { state: string };
-  if (state !== 'converged') return state;
+  if (state !== 'converged') return only(state);
   const plan = JSON.parse(readFileSync(join(written, 'var/lib/platform/host-plan.json'), 'utf8')) as {
     ready: string;
   };
-  return run(inMachine(place, id, ['timeout', '20', 'sh', '-c', plan.ready])).then(
-    () => 'ready',
-    () => 'not ready',
-  );
+  const script = 'said=$(timeout 20 sh -c "$0") && echo ready || echo not ready; echo "$said" | tail -n 1';
+  const asked = run(inMachine(place, id, ['sh', '-c', script, plan.ready])).catch(() => 'not ready\n');
+  const [answer = '', says = ''] = (await asked).split('\n');
+  return { state: answer, says };
 }

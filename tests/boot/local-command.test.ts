@@ -92,12 +92,17 @@ test('two commands at once share one cloud, which boots what ran', async () => {
   expect(names(two)).toEqual(names(one));
 }, 300_000);
 
-test('the same command goes on, to a lesson that a moderator and a participant join', async () => {
+test('the same command goes on, to a lesson that is joined, and one that is recorded', async () => {
   const { stdout, stderr } = await good();
-  expect(stdout).toMatch(/jitsi-1 +jitsi +198\.1[89]\.\d+\.\d+ +10\.10\.1\.1 +ready$/m);
-  expect(stdout).toMatch(/recorder-1 +recorder +198\.1[89]\.\d+\.\d+ +10\.10\.2\.1 +ready$/m);
+  expect(stdout).toMatch(
+    /jitsi-1 +jitsi +198\.1[89]\.\d+\.\d+ +10\.10\.1\.1 +ready +lessons can be joined$/m,
+  );
+  expect(stdout).toMatch(/recorder-1 +recorder +198\.1[89]\.\d+\.\d+ +10\.10\.2\.1 +ready +1 idle$/m);
   expect(stdout).toMatch(
     /^Checked: joined a probe room of https:\/\/meet\.school\.example through nginx: moderator's token → moderator, participant's token → participant \(Prosody 13\.0/m,
+  );
+  expect(stdout).toMatch(
+    /^Checked: recorded a probe lesson, [\d.]+ s after its first moderator: recordings\/probe-\w+\/[\w-]+\/recorder-1-1-\w+\/video\.mp4 \(\d+ s\) in the local store$/m,
   );
   expect(stdout).toMatch(/Jitsi's packages: stand-ins/);
   expect(stderr).toMatch(/Lessons can be joined: jitsi-1 is ready/);

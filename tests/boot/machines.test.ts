@@ -78,7 +78,7 @@ test('the engine took both hosts from nothing to converged, over SSH', async () 
   for (const host of hosts) {
     expect(host.log).toMatch(/wrote \/etc\/nftables\.conf/);
     expect(host.log.trim()).toMatch(/ready$/);
-    expect(await progressOf(place, Number(host.id))).toBe('ready');
+    expect(await progressOf(place, Number(host.id))).toEqual({ state: 'ready', says: 'active' });
   }
   expect(await onHost(0, 'cloud-init status; systemctl is-system-running')).toBe('status: done\nrunning');
   expect(JSON.parse(await onHost(0, 'cat /var/lib/platform/status.json'))).toMatchObject({

@@ -75,3 +75,12 @@ def describe(name):
         began = datetime.datetime.fromtimestamp(folder.stat().st_ctime, datetime.timezone.utc)
         found["since"] = began.strftime("%Y-%m-%dT%H:%M:%SZ")
     return found
+
+
+def summary(described, backlog, draining=False):
+    """One line for people, e.g. `1 idle, records algebra since 2026-11-25T10:00:00Z, 2 to upload`."""
+    states = [each["state"] for each in described]
+    busy = [f"records {each['lesson'] or 'a lesson'} since {each['since'] or 'just now'}" for each in described if each["state"] == "busy"]
+    others = [f"{states.count(state)} {state}" for state in dict.fromkeys(states) if state != "busy"]
+    counts = [(backlog["uploads"], "to upload"), (len(backlog["quarantine"]), "in quarantine")]
+    return ", ".join(["draining"] * draining + others + busy + [f"{number} {what}" for number, what in counts if number])
