@@ -5,8 +5,8 @@ import { Client } from '../../local/join/client';
  * Somebody in a lesson, as a web page would be: logs in over nginx with a token, asks for the focus, joins, stays.
  *
  * Standard input: a line of JSON as `Lesson` below, then a line for each question: `?` whether the server still
- * answers, `services` for what it knows of STUN and TURN (XEP-0215); its end leaves. Standard output: a line of JSON
- * for `joined`, each answer, and `ended`.
+ * answers, `services` for what it knows of STUN and TURN (XEP-0215), `focus` for a focus that went, `end` to end the
+ * lesson for all; its end leaves. Standard output: a line of JSON for `joined`, each answer, and `ended`.
  */
 interface Lesson {
   domain: string;
@@ -35,6 +35,14 @@ async function main(): Promise<void> {
       const answer = await client.iq('get', domain, "<services xmlns='urn:xmpp:extdisco:2'/>");
       const services = answer.getChild('services')?.getChildren('service') ?? [];
       tell({ event: 'services', services: services.map(({ attrs }) => attrs as object) });
+      continue;
+    }
+    if (question === 'focus') {
+      tell({ event: 'focus', answer: (await client.conference(conference)).attrs.type as string });
+      continue;
+    }
+    if (question === 'end') {
+      client.send(`<message xmlns='jabber:client' to='endconference.${domain}'><end_conference/></message>`);
       continue;
     }
     // A room answers only who is in it.

@@ -10,6 +10,8 @@ import { packageRepositoryUri } from '../../local/machines/network';
 import { placeOf } from '../../local/machines/place';
 import { rootFileSystem } from '../../local/machines/root-file-system';
 import { standInRepository } from '../../local/stand-ins/build';
+import { ensureBucket } from '../../local/store/local-store';
+import { keptKeys, s3Server } from '../../local/store/s3-server';
 
 /** One step of a plan, as `pulumi preview --json` gives it. */
 export interface Step {
@@ -90,6 +92,8 @@ interface OpenOptions {
   cloudState?: string;
   /** Folder of a signed apt repository: hosts boot, and reach it at `packageRepositoryUri`. Default: they do not boot. */
   packages?: string;
+  /** S3 server that booted hosts find under the local store's name. Default: none is there. */
+  store?: string;
 }
 
 /** A cloud and an engine without a stack yet. */
@@ -104,8 +108,8 @@ export async function openSchool(options: OpenOptions = {}): Promise<School> {
     mkdirSync(paths.cloud);
     writeFileSync(join(paths.cloud, 'state.json'), options.cloudState);
   }
-  const { packages } = options;
-  const cloud = await ensureCloud(paths.cloud, { boot: packages !== undefined, packages });
+  const { packages, store } = options;
+  const cloud = await ensureCloud(paths.cloud, { boot: packages !== undefined, packages, store });
   // A test run that is ended from outside must not leave its cloud behind.
   process.once('exit', () => {
     try {
@@ -211,11 +215,13 @@ export async function startSchool(
       config: Record<string, unknown>;
     };
     school.set({ ...example.config, ...changes });
-    for (const key of ['storeAccessKeyId', 'storeSecretAccessKey']) {
-      await pulumi(school.engine, ['config', 'set', '--secret', key, '--stack', school.stack], {
-        input: `${key}-${randomBytes(12).toString('hex')}`,
-      });
+    const { store } = placeOf(school.paths.cloud);
+    const { accessKeyId, secretAccessKey } = keptKeys(store);
+    const keys = { storeAccessKeyId: accessKeyId, storeSecretAccessKey: secretAccessKey };
+    for (const [key, input] of Object.entries(keys)) {
+      await pulumi(school.engine, ['config', 'set', '--secret', key, '--stack', school.stack], { input });
     }
+    ensureBucket(store, String(example.config['lesson-platform:storeBucket']));
     await school.api('POST', '/zones', { name: 'school.example', mode: 'primary' });
     return school;
   } catch (error) {
@@ -225,7 +231,7 @@ export async function startSchool(
 }
 
 /**
- * A school whose hosts boot, before its first `up`; Jitsi's packages are stand-ins.
+ * A school whose hosts boot, before its first `up`; Jitsi's packages are stand-ins, the object store is a real one.
  *
  * @param changes what differs from `local/example.yaml`
  */
@@ -238,5 +244,6 @@ export async function startBootedSchool(changes: Record<string, unknown> = {}): 
     prosodyRepository: `${packageRepositoryUri} prosody/`,
     prosodyRepositoryKey: key,
   };
-  return startSchool({ ...repositories, ...changes }, { packages: folder });
+  const store = await s3Server(() => undefined);
+  return startSchool({ ...repositories, ...changes }, { packages: folder, store });
 }

@@ -44,10 +44,11 @@ export class App {
       : createServer(take);
   }
 
-  /** With a key pair it is reached by HTTPS. */
-  static async start(secret: string, pair?: Pair): Promise<App> {
+  /** With a key pair it is reached by HTTPS; at a socket's path instead of a port, when one is given. */
+  static async start(secret: string, pair?: Pair, path?: string): Promise<App> {
     const app = new App(secret, pair);
-    app.server.listen(0, '127.0.0.1');
+    if (path === undefined) app.server.listen(0, '127.0.0.1');
+    else app.server.listen(path);
     await once(app.server, 'listening');
     return app;
   }
