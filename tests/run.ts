@@ -92,6 +92,7 @@ const bootNeeds = {
   curl: 'curl',
   socat: 'socat',
   turnutils_uclient: 'coturn',
+  ffprobe: 'ffmpeg',
 };
 /** Schools know nothing of each other, and an engine leaves one of two cores idle. */
 const sideBySide = ['--fileParallelism', '--maxWorkers=2'];
@@ -201,7 +202,7 @@ const tiers: Record<string, Suite[]> = {
     },
     {
       name: 'boot-rehearsal',
-      about: 'booted hosts, with a rebuild that is broken off',
+      about: 'booted hosts, with a rebuild that is broken off and more ways to lose a recorder',
       needs: bootNeeds,
       obstacle: () => whyNoMachines(tmpdir(), say),
       run: () => vitest('tests/boot', { TIER: 'rehearsal' }),

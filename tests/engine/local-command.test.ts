@@ -64,6 +64,7 @@ test('status --json is what other programs read', () => {
     'privateAddress',
     'publicAddress',
     'role',
+    'says',
     'state',
   ]);
   expect(status.hosts[0]).toMatchObject({ name: 'jitsi-1', role: 'jitsi', privateAddress: '10.10.1.1' });
