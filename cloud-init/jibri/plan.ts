@@ -12,6 +12,9 @@ import type { RecorderValues } from '../values';
 const EXTERNAL_PORT = 2222;
 const INTERNAL_PORT = 3333;
 
+/** What a lesson shows in a frame when its teacher shares a video; a frame is held to the list of addresses as well. */
+const SHARED_VIDEOS = ['https://www.youtube.com/embed', 'https://www.youtube-nocookie.com/embed'];
+
 const template = (name: string, values: TemplateValues): string =>
   fillTemplate(readFileSync(join(__dirname, name), 'utf8').replaceAll('\r\n', '\n'), values, `jibri/${name}`);
 
@@ -119,7 +122,6 @@ export function recorderHostPlan(values: RecorderValues): HostPlan {
       'procps',
       'sudo',
       'rclone',
-      'logrotate',
     ],
     directories: {
       '/var/lib/jibri': { owner: 'root', group: 'root', mode: '0755' },
@@ -139,7 +141,7 @@ export function recorderHostPlan(values: RecorderValues): HostPlan {
         firstInternalPort: INTERNAL_PORT,
         statusPort: STATUS_PORT,
         jitsiAddresses: shards.map((shard) => shard.jitsiAddress).join(', '),
-        allowedUrls: JSON.stringify(shards.map((shard) => `https://${shard.domain}`)),
+        allowedUrls: JSON.stringify([...shards.map((shard) => `https://${shard.domain}`), ...SHARED_VIDEOS]),
         storeEndpoint: store.endpoint,
         storeRegion: store.region,
         storeBucket: store.bucket,

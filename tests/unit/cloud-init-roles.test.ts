@@ -228,13 +228,12 @@ describe('the project’s Prosody modules', () => {
 describe('recorder instances', () => {
   const plan = recorderHostPlan({ ...recorderValues, instances: 3 });
   const config = (instance: number) => content(plan, `/etc/jitsi/jibri/instance-${instance}/jibri.conf`);
-  it('share nothing: ports, display, folder, nickname, user', () => {
+  it('share nothing: ports, folder, nickname, user', () => {
     const unique = (pattern: RegExp) =>
       new Set([1, 2, 3].map((each) => pattern.exec(config(each))?.[1])).size;
     for (const pattern of [
       /external-api-port = (\d+)/,
       /internal-api-port = (\d+)/,
-      /"-i", ":(\d+)\.0/,
       /recordings-directory = "([^"]+)"/,
       /nickname = "([^"]+)"/,
     ]) {
@@ -246,6 +245,12 @@ describe('recorder instances', () => {
       group: 'jibri-2',
       mode: '0640',
     });
+  });
+  it('each find their own display where Jibri and its browser look for it', () => {
+    expect(config(2)).toContain('"-i", ":0.0+0,0"');
+    expect(content(plan, '/etc/systemd/system/platform-jibri@.service')).toMatch(
+      /DISPLAY=:0 [^]*BindPaths=\/tmp\/\.X11-unix\/X%i:\/tmp\/\.X11-unix\/X0\n/,
+    );
   });
   it('join the brewery of each shard, by the private network, certificates verified', () => {
     expect(config(1).match(/xmpp-server-hosts = \[ "10\.10\.1\.[12]" \]/g)).toHaveLength(2);
