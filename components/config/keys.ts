@@ -124,7 +124,11 @@ export const keys = {
   bridgeServerType: key(z.string(), 'a server type', 'cpx32'),
   recorderCount: key(count(0, 97), 'a whole number, 0 to 97', '3'),
   recorderServerType: key(z.string(), 'a server type', 'cpx32'),
-  recorderInstancesPerHost: key(count(1, 48), 'a whole number, 1 up to the cores of recorderServerType', '1'),
+  recorderInstancesPerHost: key(
+    count(1, 32),
+    'a whole number, 1 to 32 and at most the cores of recorderServerType',
+    '1',
+  ),
   recorderDrainWait: key(count(1, 1440), 'minutes, 1 to 1440', '240'),
   recorderMaxUnavailable: key(count(1, 20), 'a whole number, 1 to 20', '1'),
   recordersLost: key(

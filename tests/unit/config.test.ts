@@ -118,7 +118,7 @@ describe('a bad value is one problem of its key', () => {
       /1 Jitsi \+ 2 bridges \+ 97 recorders \+ 1 app = 101/,
     ],
     ['recorderInstancesPerHost', { recorderInstancesPerHost: 5 }, /4 cores/],
-    ['recorderInstancesPerHost', { recorderInstancesPerHost: 0 }, /1 up to/],
+    ['recorderInstancesPerHost', { recorderInstancesPerHost: 0 }, /1 to 32/],
     ['recorderDrainWait', { recorderDrainWait: 0 }, /minutes/],
     ['recorderMaxUnavailable', { recorderMaxUnavailable: 0 }, /1 to 20/],
     ['recordersLost', { recordersLost: ['jitsi-1'] }, /recorder names/],
