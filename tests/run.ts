@@ -92,7 +92,7 @@ const bootNeeds = {
   curl: 'curl',
   socat: 'socat',
   turnutils_uclient: 'coturn',
-  ffprobe: 'ffmpeg',
+  ffmpeg: 'ffmpeg',
 };
 /** Schools know nothing of each other, and an engine leaves one of two cores idle. */
 const sideBySide = ['--fileParallelism', '--maxWorkers=2'];

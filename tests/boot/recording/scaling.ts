@@ -63,9 +63,7 @@ export function scalingSuite(recorded: () => Recorded): void {
     const destroy = () => school.school.run('destroy', '--yes', '--stack', school.school.stack);
     const refused = await destroy();
     expect(refused.code).not.toBe(0);
-    expect(refused.stdout).toMatch(
-      /recorder-1 still records last since .* after 1 min; nothing was deleted/,
-    );
+    expect(refused.stdout).toMatch(/recorder-1 still records last since .* after 1 min; nothing was deleted/);
     expect(await teacher.isAlive()).toBe(true);
     await school.endAll();
     const { code, stdout } = await destroy();
