@@ -77,7 +77,7 @@ export function certificateSuite(booted: Booted): void {
     await open(rules.filter(({ port }) => port !== '80'));
     try {
       const { code, stdout } = await request('--now');
-      expect(code, stdout).toBe(1);
+      expect(code, stdout).toBe(3);
       expect(stdout).toMatch(/gave no certificate for meet\.school\.example: .*198\.18\.0\.|[Tt]imeout/);
       expect(await status()).toMatch(/^stack until [^]*asked again at/);
       expect(booted.pebble.orders()).toBe(1);
