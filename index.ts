@@ -102,7 +102,8 @@ export = async () => {
       hostKeys: Object.fromEntries(allHosts.map((host) => [poolOf(host.hostName), host.hostKey])),
     },
     deployKey: access.deployKey,
-    bastionPrivateKey: config.bastionPrivateKey,
+    // An output that is undefined is warned of.
+    ...(config.bastionPrivateKey && { bastionPrivateKey: config.bastionPrivateKey }),
     pendingRebuilds: pulumi
       .all(allHosts.map((host) => host.pendingRebuild))
       .apply((all) => all.filter((one) => one)),

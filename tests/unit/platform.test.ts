@@ -236,7 +236,6 @@ describe('the school of the example', () => {
 
   test('outputs are what the app stack and people need', () => {
     expect(Object.keys(school.outputs).sort()).toEqual([
-      'bastionPrivateKey',
       'caCertificate',
       'deployKey',
       'hosts',
