@@ -233,17 +233,17 @@ describe.each(ofRoles('jitsi'))('%s', (name) => {
         ['198.18.0.5', '127.0.0.1'],
         ['=/etc/turnserver/', `=${role.path('/etc/turnserver/')}`],
         [/^syslog$/m, `log-file=stdout\nuserdb=${role.path('/turndb')}\npidfile=${role.path('/turn.pid')}`],
-        ['listening-port=3478', 'listening-port=34780'],
-        ['tls-listening-port=5349', 'tls-listening-port=53490'],
+        ['listening-port=3478', 'listening-port=14780'],
+        ['tls-listening-port=5349', 'tls-listening-port=15349'],
       ]);
       const running = spawn('turnserver', ['-c', role.path('/etc/turnserver.conf')], { stdio: 'pipe' });
       let output = '';
       running.stdout.on('data', (data: Buffer) => (output += data.toString()));
       const ended = once(running, 'exit');
       try {
-        await expect.poll(() => opensTls(53490), { timeout: 15_000 }).toBe(true);
-        await expect.poll(() => answersStun(34780), { timeout: 5_000 }).toBe(true);
-        expect(await opens(34780), '3478 over TCP').toBe(false);
+        await expect.poll(() => opensTls(15349), { timeout: 15_000 }).toBe(true);
+        await expect.poll(() => answersStun(14780), { timeout: 5_000 }).toBe(true);
+        expect(await opens(14780), '3478 over TCP').toBe(false);
         expect(output).not.toMatch(/Bad configuration|cannot find|Unknown/i);
         expect(output).not.toContain('value-of-turn-secret');
       } finally {
