@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** The few calls to Hetzner Cloud that operations make beside `pulumi up`. */
 
 export interface HetznerServer {
@@ -16,9 +18,6 @@ interface Action {
 
 /** What passes by itself: an action still runs on the server, or the service asks for patience. */
 const passing = new Set(['locked', 'conflict', 'rate_limit_exceeded', 'service_error', 'unavailable']);
-
-const sleep = (seconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 /** A client of the service, with retries of what passes by itself for up to five minutes. */
 export class Hetzner {
@@ -56,7 +55,7 @@ export class Hetzner {
     let { action } = begun;
     for (const deadline = Date.now() + 15 * 60_000; action.status === 'running';) {
       if (Date.now() > deadline) throw new Error(`${name} of server ${id} has not ended within 15 minutes`);
-      await sleep(1);
+      await sleep(1000);
       ({ action } = await this.call<{ action: Action }>('GET', `actions/${action.id}`));
     }
     if (action.status === 'error')
@@ -75,7 +74,7 @@ export class Hetzner {
       if (response.ok) return answer;
       const { code = String(response.status), message = '' } = answer.error ?? {};
       if (!passing.has(code) || Date.now() > deadline) throw new Error(`${code}: ${message}`);
-      await sleep(2);
+      await sleep(2000);
     }
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { bootGeneration, userData } from '../cloud-init/user-data';
 import { Hetzner } from './hetzner';
 import { runOverSsh, type SshResult, type SshRun, type SshTarget } from './ssh';
@@ -19,8 +20,6 @@ Needs what pulumi up needs: login, passphrase, HCLOUD_TOKEN or hcloud:token, and
 exit status: 0 rebuilt; 1 not, with the reason; 2 usage`;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-const sleep = (seconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 interface Order {
   host: string;
@@ -163,7 +162,7 @@ class Rebuild {
       }
       if (names !== told) say(`waiting for the lessons ${names}`);
       told = names;
-      await sleep(5);
+      await sleep(5000);
     }
   }
 
@@ -250,7 +249,7 @@ class Rebuild {
               cause: error,
             },
           );
-        await sleep(2);
+        await sleep(2000);
       }
     }
   }

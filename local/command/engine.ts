@@ -18,7 +18,7 @@ import { pluginVersion } from '../providers/plugin-version';
 import type { CloudEndpoint } from './cloud';
 import { makeOnce, projectRoot, type LocalPaths } from './paths';
 import { findPulumiCli, pulumiReachable, type PulumiCli } from './pulumi-cli';
-import { isAlive } from './system';
+import { isAlive, quoted } from './system';
 
 /** The Pulumi engine with a home and a state of its own, pointed at a local cloud. */
 export interface Engine {
@@ -79,7 +79,7 @@ function placeCli(cli: string, paths: LocalPaths, namespace: string | undefined)
     return cli;
   }
   const lines = ['#!/bin/sh', '# Hosts are reached in their network only.'];
-  const command = inNamespace(namespace, [cli]).map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
+  const command = inNamespace(namespace, [cli]).map(quoted);
   writeFileSync(path, `${[...lines, `exec ${command.join(' ')} "$@"`].join('\n')}\n`, { mode: 0o755 });
   return path;
 }

@@ -10,6 +10,7 @@ import { localPaths, projectRoot } from './paths';
 import { prepare } from './prepare';
 import { namedRepository, stack } from './school';
 import { readStatus, statusText } from './status';
+import { quoted } from './system';
 import { INTERRUPTED, up } from './up';
 
 const help = `usage: npm run local -- [COMMAND]
@@ -54,7 +55,6 @@ async function preview(args: string[]): Promise<number> {
 
 async function env(): Promise<number> {
   const { engine } = await prepare(paths, say);
-  const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
   for (const [name, value] of Object.entries(engine.environment)) {
     process.stdout.write(
       name === 'PATH' ? `export PATH=${quoted(paths.bin)}:"$PATH"\n` : `export ${name}=${quoted(value)}\n`,

@@ -19,6 +19,9 @@ export function which(program: string, path = process.env['PATH'] ?? ''): string
   return undefined;
 }
 
+/** A word as a POSIX shell takes it whole, whatever is in it. */
+export const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
+
 /** Whether a process is there. */
 export function isAlive(pid: number): boolean {
   try {

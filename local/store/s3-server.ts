@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { goProgram, type GoProgram } from '../command/go-program';
+import { makeOnce } from '../command/paths';
 
 const versitygw: GoProgram = {
   title: 'the S3 server versitygw 1.8.0',
@@ -51,13 +52,11 @@ export function serverCommand(
 /** The key pair kept in a folder; made when there is none yet. */
 export function keptKeys(folder: string): StoreKeys {
   const file = join(folder, 'keys.json');
-  if (!existsSync(file)) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const keys: StoreKeys = {
-      accessKeyId: randomBytes(10).toString('hex').toUpperCase(),
-      secretAccessKey: randomBytes(20).toString('hex'),
-    };
-    writeFileSync(file, JSON.stringify(keys), { mode: 0o600 });
-  }
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const keys: StoreKeys = {
+    accessKeyId: randomBytes(10).toString('hex').toUpperCase(),
+    secretAccessKey: randomBytes(20).toString('hex'),
+  };
+  makeOnce(file, JSON.stringify(keys));
   return JSON.parse(readFileSync(file, 'utf8')) as StoreKeys;
 }

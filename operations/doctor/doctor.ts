@@ -72,13 +72,7 @@ async function main(args: string[]): Promise<number> {
   const findings = await examine(await readStack(options.stack), options.nameServer);
   const report: Report = { stack: options.stack ?? null, at: new Date().toISOString(), findings };
   const text = options.json ? JSON.stringify(report, null, 2) : findingsText(findings);
-  await new Promise((written) =>
-    process.stdout.write(
-      `${text}
-`,
-      written,
-    ),
-  );
+  await new Promise((written) => process.stdout.write(`${text}\n`, written));
   return findings.some(({ state }) => state === 'failure') ? 1 : 0;
 }
 

@@ -181,7 +181,7 @@ export async function checkCertificate(site: Site, port: 443 | 5349): Promise<Fi
       return says(
         'failure',
         `run out ${-days} days ago`,
-        `on ${name}: platform-certificate request; ${logs}`,
+        `on ${name}: platform-certificate request --now; ${logs}`,
       );
     }
     if (obstacle === undefined) {
@@ -197,7 +197,7 @@ export async function checkCertificate(site: Site, port: 443 | 5349): Promise<Fi
       return says(
         'warning',
         `of the stack's own authority, which no browser trusts; ${until}`,
-        `Let's Encrypt has given none yet: look at dns and port 80 above, then on ${name}: platform-certificate request; ${logs}`,
+        `Let's Encrypt has given none yet: look at dns and port 80 above, then on ${name}: platform-certificate request --now; ${logs}`,
       );
     }
     return says(

@@ -1,10 +1,10 @@
 import type { Element } from 'ltx';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { errorOf, escape, type Client } from '../../local/join/client';
 import { onBoth, type Place } from './both';
 import type { Circumstances } from './lab';
 import { until } from './processes';
-import { busy, jibri, pending, ScriptedRecorder, type Answer } from './scripted-recorder';
+import { busy, jibri, pending, recorders, type Answer, type ScriptedRecorder } from './scripted-recorder';
 import { BREWERY, CONFERENCE, DOMAIN, FOCUS, JIBRI_PASSWORD } from './school';
 
 // The stand-in focus against what was measured of Jicofo, row by row: who may ask for a recording, each answer, what a
@@ -67,26 +67,6 @@ async function lesson({ lab }: Place, moderator = true): Promise<{ room: string;
   return { room, person };
 }
 
-/** Recorders of one test; they have left, as focus knows, before the next begins. */
-function recorders(place: Place) {
-  let here: ScriptedRecorder[] = [];
-  afterEach(async () => {
-    const left = here;
-    here = [];
-    for (const recorder of left) recorder.close();
-    for (const { occupant } of left) await place.lab.logged(`recorder gone: ${occupant}`, 'focus');
-  });
-  return async (...answers: Answer[]): Promise<ScriptedRecorder[]> => {
-    const all: ScriptedRecorder[] = [];
-    for (const answer of answers) {
-      const recorder = await ScriptedRecorder.join(place.lab, answer);
-      here.push(recorder);
-      all.push(recorder);
-    }
-    return all;
-  };
-}
-
 /** None is picked twice within a fifth of a second. */
 const pickable = () => new Promise((resolve) => setTimeout(resolve, 300));
 
@@ -117,7 +97,7 @@ onBoth('who may ask focus, with moderator checks', circumstances('--moderator-ch
     const { room, person } = await lesson(place);
     const pupil = await place.lab.pupil(room);
     await pupil.join(room, 'pupil');
-    const [recorder] = (await join(pending)) as [ScriptedRecorder];
+    const recorder = await join(pending);
     session(await ask.start(`${room}/first`));
     expect(await recorder.tell({ status: 'on' })).toBeUndefined();
     await person.leave(room, 'first');
@@ -151,7 +131,7 @@ onBoth('who may ask focus, with moderator checks', circumstances('--moderator-ch
 
   it('what a module sends into the room in the name of a client is answered to that client', async () => {
     const { room, person } = await lesson(place);
-    const [recorder] = (await join(pending)) as [ScriptedRecorder];
+    const recorder = await join(pending);
     const from = person.stanzas.length;
     void ask.send(person.jid, START, `${room}/focus`).catch(() => undefined);
     const { session: id } = await recorder.started();
@@ -163,6 +143,11 @@ onBoth('who may ask focus, with moderator checks', circumstances('--moderator-ch
 onBoth('a recording, by focus without moderator checks', circumstances('--no-moderator-checks'), (place) => {
   const ask = asker(place);
   const join = recorders(place);
+  const several = async (count: number, answer?: Answer): Promise<ScriptedRecorder[]> => {
+    const all: ScriptedRecorder[] = [];
+    while (all.length < count) all.push(await join(answer));
+    return all;
+  };
 
   /** Focus has told the room all that it did before. */
   const settled = async (client: Client, room: string): Promise<void> => {
@@ -177,7 +162,7 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
     recorder: ScriptedRecorder;
   }> => {
     const { room, person } = await lesson(place);
-    const [recorder] = (await join(pending)) as [ScriptedRecorder];
+    const recorder = await join(pending);
     const id = session(await ask.start(room));
     await recorder.say('busy');
     expect(await recorder.tell({ status: 'on' })).toBeUndefined();
@@ -186,7 +171,7 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
 
   it('starts and stops for the bare room with only a pupil in it, and for a nick that nobody has', async () => {
     const { room } = await lesson(place, false);
-    const [recorder] = (await join(pending)) as [ScriptedRecorder];
+    const recorder = await join(pending);
     session(await ask.start(room));
     expect(await ask.stop(room)).toBe('result');
     await recorder.stopped();
@@ -197,7 +182,7 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
 
   it('tells a recorder what Jicofo tells it, broken app data too', async () => {
     const { room } = await lesson(place);
-    const [recorder] = (await join(pending)) as [ScriptedRecorder];
+    const recorder = await join(pending);
     const id = session(await ask.start(room));
     const trace = { trace_id: '0'.repeat(32), parent_id: '0'.repeat(16), trace_flags: '00' };
     const traced = ({ element }: { element: Element }) =>
@@ -230,7 +215,7 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
   it('refuses a start with nobody to ask: no recorder, none that is idle and healthy', async () => {
     const { room, person } = await lesson(place);
     expect(await ask.start(room)).toBe('cancel/service-unavailable');
-    const [recorder] = (await join(pending)) as [ScriptedRecorder];
+    const recorder = await join(pending);
     for (const [state, health] of [
       ['busy', 'healthy'],
       ['idle', 'unhealthy'],
@@ -260,10 +245,10 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
     ['an IQ error', { error: 'internal-server-error' }],
   ])('a recorder that answers a start with %s has failed, and the next is asked', async (_, answer) => {
     const { room } = await lesson(place);
-    const [refusing] = (await join(answer)) as [ScriptedRecorder];
+    const refusing = await join(answer);
     expect(await ask.start(room)).toBe('wait/resource-constraint');
     const refused = (await refusing.started()).session;
-    const [good] = (await join(pending)) as [ScriptedRecorder];
+    const good = await join(pending);
     const id = session(await ask.start(room));
     expect((await good.started()).session).toBe(id);
     expect(id).not.toBe(refused);
@@ -282,7 +267,7 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
 
   it('asks six recorders for one start, all with one session, and no seventh', async () => {
     const { room } = await lesson(place);
-    const seven = await join(...Array.from({ length: 7 }, () => busy));
+    const seven = await several(7, busy);
     expect(await ask.start(room)).toBe('cancel/internal-server-error');
     const starts = seven.flatMap((recorder) => recorder.starts);
     expect(starts).toHaveLength(6);
@@ -291,7 +276,7 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
 
   it('refuses what runs already or does not run, and what is no request', async () => {
     const { room } = await lesson(place);
-    const [recorder] = (await join(pending)) as [ScriptedRecorder];
+    const recorder = await join(pending);
     expect(await ask.stop(room)).toBe('cancel/item-not-found');
     expect(await ask.send(room, { recording_mode: 'file' })).toBe('modify/bad-request');
     expect(await ask.send(room, { ...START, streamid: 'abcd' })).toBe('modify/bad-request');
@@ -305,7 +290,7 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
 
   it('of two starts at once one is taken, and of two stops', async () => {
     const { room } = await lesson(place);
-    const [one, other] = (await join(pending, pending)) as [ScriptedRecorder, ScriptedRecorder];
+    const [one, other] = [await join(), await join()];
     const started = await Promise.all([ask.start(room), ask.start(`${room}/first`)]);
     expect(started.map((outcome) => outcome.split(' ')[0]).sort()).toEqual([
       'session',
@@ -318,14 +303,14 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
 
   it('two rooms that start at once get two recorders', async () => {
     const rooms = [await lesson(place), await lesson(place)];
-    const two = await join(pending, pending);
+    const two = await several(2);
     for (const outcome of await Promise.all(rooms.map(({ room }) => ask.start(room)))) session(outcome);
     expect(two.map((recorder) => recorder.starts.length)).toEqual([1, 1]);
   });
 
   it('picks the same of several idle ones, and one that failed after those that did not', async () => {
     const { room } = await lesson(place);
-    const three = await join(pending, pending, pending);
+    const three = await several(3);
     const pick = async (): Promise<string> => {
       const id = session(await ask.start(room));
       await ask.stop(room);
@@ -376,7 +361,7 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
 
   it('a recorder that fails and may be replaced is, in the same session; the room sees the same on again', async () => {
     const { room, person, id, recorder } = await recording();
-    const [next] = (await join(pending)) as [ScriptedRecorder];
+    const next = await join(pending);
     expect(await recorder.tell({ ...failed, should_retry: 'true' })).toBeUndefined();
     expect((await next.started()).session).toBe(id);
     await settled(person, room);
@@ -393,7 +378,7 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
     const { room, person, id, recorder } = await recording();
     let now = recorder;
     for (let failures = 1; failures <= 6; failures += 1) {
-      const [next] = (await join(pending)) as [ScriptedRecorder];
+      const next = await join(pending);
       expect(await now.tell({ ...failed, should_retry: 'true' })).toBeUndefined();
       if (failures === 6) {
         expect(next.starts).toEqual([]);
@@ -420,11 +405,11 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
 
   it.each(['pending', 'on'])('a recorder that leaves while %s is replaced', async (state) => {
     const { room } = await lesson(place);
-    const [recorder] = (await join(pending)) as [ScriptedRecorder];
+    const recorder = await join(pending);
     const id = session(await ask.start(room));
     await recorder.say('busy');
     if (state === 'on') expect(await recorder.tell({ status: 'on' })).toBeUndefined();
-    const [next] = (await join(pending)) as [ScriptedRecorder];
+    const next = await join(pending);
     recorder.drop();
     expect((await next.started()).session).toBe(id);
   });
@@ -434,14 +419,14 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
     recorder.close();
     await until('the room knows', () => statuses(person, room).at(-1)?.status === 'off');
     expect(statuses(person, room).at(-1)).toEqual({ ...failed, session_id: id, recording_mode: 'file' });
-    const [late] = (await join(pending)) as [ScriptedRecorder];
+    const late = await join(pending);
     await settled(person, room);
     expect(late.asked).toEqual([]);
   });
 
   it('a stop while pending; a start right after it waits for the recorder to be idle', async () => {
     const { room, person } = await lesson(place);
-    const [recorder] = (await join(pending)) as [ScriptedRecorder];
+    const recorder = await join(pending);
     const id = session(await ask.start(room));
     await recorder.say('busy');
     expect(await ask.stop(room)).toBe('result');
@@ -460,7 +445,7 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
     const { room } = await lesson(place);
     const teacher = await place.lab.teacher(room);
     await teacher.join(room, 'second');
-    const [recorder] = (await join(pending)) as [ScriptedRecorder];
+    const recorder = await join(pending);
     session(await ask.start(`${room}/second`));
     expect(await recorder.tell({ status: 'on' })).toBeUndefined();
     await teacher.leave(room, 'second');
@@ -493,7 +478,7 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
 
   it('a focus that starts anew tells no recorder, and knows of nothing that is recorded', async () => {
     const { room, person, recorder } = await recording();
-    const [other] = (await join(pending)) as [ScriptedRecorder];
+    const other = await join(pending);
     const from = person.stanzas.length;
     await place.lab.restartFocus();
     await person.conference(room);
@@ -515,7 +500,7 @@ onBoth('a recording, by focus without moderator checks', circumstances('--no-mod
     await place.lab.enter(again, room, 'again');
     expect(await ask.stop(room)).toBe('cancel/item-not-found');
     expect(await ask.start(room)).toBe('cancel/service-unavailable');
-    const [recorder] = (await join(pending)) as [ScriptedRecorder];
+    const recorder = await join(pending);
     const id = session(await ask.start(room));
     expect((await recorder.started()).session).toBe(id);
   });
@@ -537,7 +522,7 @@ onBoth('when a recorder is late, by focus', hasty, (place) => {
 
   it('a start waits for a silent recorder, and with it the next request; people come in', async () => {
     const { room } = await lesson(place);
-    const [silent] = (await join('silence')) as [ScriptedRecorder];
+    const silent = await join('silence');
     const first = ask.start(room);
     const { session: id } = await silent.started();
     const second = ask.stop(room);
@@ -551,7 +536,7 @@ onBoth('when a recorder is late, by focus', hasty, (place) => {
 
   it('one that failed is asked again after a while', async () => {
     const { room } = await lesson(place);
-    const [recorder] = (await join(busy)) as [ScriptedRecorder];
+    const recorder = await join(busy);
     expect(await ask.start(room)).toBe('wait/resource-constraint');
     recorder.answer = pending;
     expect(await ask.start(room)).toBe('wait/resource-constraint');
@@ -561,9 +546,9 @@ onBoth('when a recorder is late, by focus', hasty, (place) => {
 
   it('one that does not say on is stopped; the room sees off, nobody did it, and no other is asked', async () => {
     const { room, person } = await lesson(place);
-    const [recorder] = (await join(pending)) as [ScriptedRecorder];
+    const recorder = await join(pending);
     const id = session(await ask.start(room));
-    const [other] = (await join(pending)) as [ScriptedRecorder];
+    const other = await join(pending);
     expect((await recorder.stopped()).session).toBe(id);
     await until('the room knows', () => statuses(person, room).length > 0);
     expect(statuses(person, room)).toEqual([{ status: 'off', session_id: id, recording_mode: 'file' }]);
@@ -573,10 +558,10 @@ onBoth('when a recorder is late, by focus', hasty, (place) => {
 
   it('the ghost of a refused start: when the recorder asked last leaves, another is asked for nobody', async () => {
     const { room, person } = await lesson(place);
-    const [refusing] = (await join(busy)) as [ScriptedRecorder];
+    const refusing = await join(busy);
     expect(await ask.start(room)).toBe('wait/resource-constraint');
     const refused = (await refusing.started()).session;
-    const [haunted] = (await join(pending)) as [ScriptedRecorder];
+    const haunted = await join(pending);
     // Even after the room has ended.
     await person.leave(room, 'first');
     refusing.close();
@@ -586,7 +571,7 @@ onBoth('when a recorder is late, by focus', hasty, (place) => {
     await place.lab.enter(again, room, 'again');
     expect(await ask.stop(room)).toBe('cancel/item-not-found');
     await haunted.say('busy');
-    const [third] = (await join(pending)) as [ScriptedRecorder];
+    const third = await join(pending);
     const id = session(await ask.start(room));
     expect((await third.started()).session).toBe(id);
     // Nobody is told that it began, so it is too late at some time.

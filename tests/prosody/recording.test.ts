@@ -1,11 +1,11 @@
 import type { Element } from 'ltx';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { contract } from '../contracts';
 import type { Told } from './app';
-import { onBoth, type Place } from './both';
+import { onBoth } from './both';
 import type { Circumstances, Lab, Person } from './lab';
 import { until } from './processes';
-import { busy, jibri, pending, ScriptedRecorder, type Answer } from './scripted-recorder';
+import { busy, jibri, pending, recorders, ScriptedRecorder } from './scripted-recorder';
 import { BREWERY, DOMAIN, FOCUS, JIBRI_PASSWORD } from './school';
 import { account, errorOf, type Client } from '../../local/join/client';
 
@@ -44,22 +44,6 @@ const features = (recording: boolean) => ({
 const recorded = (more: Record<string, unknown> = features(false)): Person => ({
   claims: { lesson: { id: 'L-1', recording: true }, ...more },
 });
-
-/** Recorders of one test; they have left, as focus knows, before the next begins. */
-function recorders(place: Place) {
-  let here: ScriptedRecorder[] = [];
-  afterEach(async () => {
-    const left = here;
-    here = [];
-    for (const recorder of left) recorder.close();
-    for (const { occupant } of left) await place.lab.logged(`recorder gone: ${occupant}`, 'focus');
-  });
-  return async (answer: Answer = pending): Promise<ScriptedRecorder> => {
-    const recorder = await ScriptedRecorder.join(place.lab, answer);
-    here.push(recorder);
-    return recorder;
-  };
-}
 
 const ofRecording = (lab: Lab, room: string): Told[] =>
   lab.app.of(room).filter(({ type }) => type.startsWith('recording.'));

@@ -1,5 +1,7 @@
 import type { Element } from 'ltx';
+import { afterEach } from 'vitest';
 import { Client, errorOf, escape } from '../../local/join/client';
+import type { Place } from './both';
 import type { Lab } from './lab';
 import { BREWERY, DOMAIN, JIBRI_PASSWORD } from './school';
 
@@ -20,7 +22,7 @@ export type Answer = Record<string, string> | { error: string } | 'silence';
 export const pending: Answer = { status: 'pending' };
 export const busy: Answer = { status: 'off', failure_reason: 'busy', should_retry: 'true' };
 
-let recorders = 0;
+let count = 0;
 
 /** A recorder in its brewery that answers just what a test says; it records nothing. */
 export class ScriptedRecorder {
@@ -39,7 +41,7 @@ export class ScriptedRecorder {
   static async join(lab: Lab, answer: Answer = pending): Promise<ScriptedRecorder> {
     const account = { host: `auth.${DOMAIN}`, user: 'jibri', password: JIBRI_PASSWORD };
     const client = lab.keep(await Client.login({ site: lab.site, account }));
-    const recorder = new ScriptedRecorder(client, `recorder-${(recorders += 1)}`, answer);
+    const recorder = new ScriptedRecorder(client, `recorder-${(count += 1)}`, answer);
     void recorder.serve();
     await recorder.say('idle');
     return recorder;
@@ -152,4 +154,20 @@ export class ScriptedRecorder {
 export function jibri(attributes: Record<string, string>): string {
   const all = Object.entries(attributes).map(([name, value]) => ` ${name}='${escape(value)}'`);
   return `<jibri xmlns='${JIBRI}'${all.join('')}/>`;
+}
+
+/** Has recorders join in the tests that follow; they have left, as focus knows, before the next test begins. */
+export function recorders(place: Place): (answer?: Answer) => Promise<ScriptedRecorder> {
+  let here: ScriptedRecorder[] = [];
+  afterEach(async () => {
+    const left = here;
+    here = [];
+    for (const recorder of left) recorder.close();
+    for (const { occupant } of left) await place.lab.logged(`recorder gone: ${occupant}`, 'focus');
+  });
+  return async (answer) => {
+    const recorder = await ScriptedRecorder.join(place.lab, answer);
+    here.push(recorder);
+    return recorder;
+  };
 }
