@@ -17,17 +17,34 @@ interface Action {
 }
 
 /** What passes by itself: an action still runs on the server, or the service asks for patience. */
-const passing = new Set(['locked', 'conflict', 'rate_limit_exceeded', 'service_error', 'unavailable']);
+const passing = new Set([
+  ...['locked', 'conflict', 'rate_limit_exceeded', 'service_error', 'unavailable'],
+  // Of what stands in front of the service; their answers are pages, not JSON.
+  ...['502', '503', '504'],
+]);
+
+/** What the service says is wrong, or the bare status where something else answered. */
+function refusal({ status, statusText }: Response, text: string): { code: string; message: string } {
+  try {
+    const { error } = JSON.parse(text) as { error?: { code: string; message: string } };
+    if (error) return error;
+  } catch {
+    // Not the service's own answer.
+  }
+  return { code: String(status), message: statusText };
+}
 
 /** A client of the service, with retries of what passes by itself for up to five minutes. */
 export class Hetzner {
   /**
    * @param token API token that may read and write
    * @param endpoint default: the service's own, `https://api.hetzner.cloud/v1`
+   * @param patience how long what passes by itself is waited for, and how long between two tries, in milliseconds
    */
   constructor(
     private readonly token: string,
     private readonly endpoint = 'https://api.hetzner.cloud/v1',
+    private readonly patience = { until: 5 * 60_000, between: 2000 },
   ) {}
 
   /** @throws Error with the service's code and message, e.g. `not_found: server not found` */
@@ -63,18 +80,18 @@ export class Hetzner {
   }
 
   private async call<T>(method: string, path: string, body?: object): Promise<T> {
-    for (const deadline = Date.now() + 5 * 60_000; ;) {
+    for (const deadline = Date.now() + this.patience.until; ;) {
       const response = await fetch(`${this.endpoint}/${path}`, {
         method,
         headers: { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' },
         signal: AbortSignal.timeout(30_000),
         ...(body && { body: JSON.stringify(body) }),
       });
-      const answer = (await response.json()) as T & { error?: { code: string; message: string } };
-      if (response.ok) return answer;
-      const { code = String(response.status), message = '' } = answer.error ?? {};
+      const text = await response.text();
+      if (response.ok) return JSON.parse(text) as T;
+      const { code, message } = refusal(response, text);
       if (!passing.has(code) || Date.now() > deadline) throw new Error(`${code}: ${message}`);
-      await sleep(2000);
+      await sleep(this.patience.between);
     }
   }
 }

@@ -83,7 +83,7 @@ class Rebuild {
       throw new OperationError(
         'pulumi up has something to change: run it first. It also ends a rebuild that was broken off',
       );
-    const image = (await state.config('hostImage')) ?? 'debian-13';
+    const image = (await state.config('hostImage'))!;
 
     let certificates: string | undefined;
     if (await this.isFresh()) say(`${host.name} has a fresh disk already: going on`);
