@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { SMTPServer } from 'smtp-server';
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { jitsiHostPlan } from '../../cloud-init/roles';
 import { has, RenderedRole, type Ended } from './rendered-role';
 import { jitsiValues } from './role-values';
@@ -88,10 +88,17 @@ describe.skipIf(!has('openssl'))('platform-alert (needs openssl)', () => {
       ...['req', '-x509', '-new', '-key', key, '-days', '2', '-subj', '/CN=localhost'],
       ...['-addext', 'subjectAltName=DNS:localhost', '-out', certificate],
     ]);
-    relay = new SMTPServer({
+    relay = await mailRelay({
       secure: true,
       key: readFileSync(key),
       cert: readFileSync(certificate),
+    });
+  });
+
+  /** A relay for mail that keeps what it takes from who logs in. */
+  async function mailRelay(options: SMTPServerOptions): Promise<SMTPServer> {
+    const server = new SMTPServer({
+      ...options,
       onAuth: (auth, _session, done) =>
         auth.username === 'it@school.example' && auth.password === password
           ? done(null, { user: auth.username })
@@ -105,10 +112,11 @@ describe.skipIf(!has('openssl'))('platform-alert (needs openssl)', () => {
         });
       },
     });
-    relay.on('error', () => undefined);
-    relay.listen(0, 'localhost');
-    await once(relay.server, 'listening');
-  });
+    server.on('error', () => undefined);
+    server.listen(0, 'localhost');
+    await once(server.server, 'listening');
+    return server;
+  }
 
   afterEach(async () => {
     for (const server of [chat, recorder]) {
@@ -119,10 +127,10 @@ describe.skipIf(!has('openssl'))('platform-alert (needs openssl)', () => {
     role.remove();
   });
 
-  const mailTo = (user: string, word: string): void => {
+  const mailTo = (user: string, word: string, scheme = 'smtps'): void => {
     const { port } = relay.server.address() as AddressInfo;
     const login = `${encodeURIComponent(user)}:${encodeURIComponent(word)}`;
-    role.write('/etc/platform/secrets/alert-smtp', `smtps://${login}@localhost:${port}\n`);
+    role.write('/etc/platform/secrets/alert-smtp', `${scheme}://${login}@localhost:${port}\n`);
   };
 
   const report = (...findings: HostFinding[]): void =>
@@ -246,6 +254,27 @@ describe.skipIf(!has('openssl'))('platform-alert (needs openssl)', () => {
     expect((await alert()).code).toBe(0);
     expect(told).toHaveLength(2);
     expect(mails).toHaveLength(2);
+  });
+
+  it('smtp:// goes on in TLS before it logs in, and never without', async () => {
+    const [key, cert] = [readFileSync(role.path('/relay.key')), readFileSync(role.path('/relay.crt'))];
+    const instead = async (options: SMTPServerOptions): Promise<void> => {
+      await new Promise<void>((closed) => relay.close(closed));
+      relay = await mailRelay({ key, cert, ...options });
+      mailTo('it@school.example', password, 'smtp');
+    };
+    await instead({ hideSTARTTLS: true, allowInsecureAuth: true });
+    report(bad('ports'));
+    const refused = await alert();
+    expect(refused).toMatchObject({
+      code: 1,
+      output: expect.stringMatching(/mail: 1 alerts wait.*STARTTLS/) as string,
+    });
+    expect(mails).toEqual([]);
+    // The server itself refuses a login in plain text.
+    await instead({});
+    expect(await alert()).toEqual({ code: 0, output: '' });
+    expect(mails).toHaveLength(1);
   });
 
   it('trusts no relay that it does not know', async () => {
