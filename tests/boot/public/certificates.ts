@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { ended, until, type Action } from '../booted-cloud';
 import { Lesson } from '../lesson';
 import { running, shownByProsody, shownOutside, stackAuthorityFile, type Booted, type Shown } from './booted';
@@ -40,6 +40,7 @@ export function certificateSuite(booted: Booted): void {
   const rootOnHost = '/run/acme-root.pem';
   let lesson: Lesson;
   let since: string;
+  afterAll(() => lesson?.end());
 
   test('without the authority’s certificate the host is up on the stack’s own, and says why', async () => {
     writeFileSync(stackAuthorityFile(booted), await booted.jitsi.run(`cat ${stackOnHost}`));
@@ -151,7 +152,6 @@ export function certificateSuite(booted: Booted): void {
     expect(await relayed.outcome).toMatch(/tot_recv_msgs=1250\b[^]*Total lost packets 0 /);
     expect(await running(booted, 'nginx', 'prosody', 'coturn', 'jicofo')).toBe(since);
     expect(await lesson.isAlive()).toBe(true);
-    await lesson.end();
   });
 
   test('no key is readable by who does not serve it', async () => {
