@@ -54,7 +54,7 @@ export function keptKeys(folder: string): StoreKeys {
   const file = join(folder, 'keys.json');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const keys: StoreKeys = {
-    accessKeyId: randomBytes(10).toString('hex').toUpperCase(),
+    accessKeyId: randomBytes(12).toString('hex').toUpperCase(),
     secretAccessKey: randomBytes(20).toString('hex'),
   };
   makeOnce(file, JSON.stringify(keys));
