@@ -21,7 +21,7 @@ async function asked(
   service.listen(0, '127.0.0.1');
   await once(service, 'listening');
   const endpoint = `http://127.0.0.1:${(service.address() as AddressInfo).port}`;
-  const client = new Hetzner('token', endpoint, { until: 100, between: 10 });
+  const client = new Hetzner('token', endpoint, { until: 2000, between: 20 });
   const outcome = await client.server('1').then(
     ({ name }) => name,
     (error: Error) => error.message,
