@@ -83,6 +83,7 @@ class Rebuild {
       throw new OperationError(
         'pulumi up has something to change: run it first. It also ends a rebuild that was broken off',
       );
+    // The project file has its default.
     const image = (await state.config('hostImage'))!;
 
     let certificates: string | undefined;

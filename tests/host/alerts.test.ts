@@ -88,17 +88,15 @@ describe.skipIf(!has('openssl'))('platform-alert (needs openssl)', () => {
       ...['req', '-x509', '-new', '-key', key, '-days', '2', '-subj', '/CN=localhost'],
       ...['-addext', 'subjectAltName=DNS:localhost', '-out', certificate],
     ]);
-    relay = await mailRelay({
-      secure: true,
-      key: readFileSync(key),
-      cert: readFileSync(certificate),
-    });
+    relay = await mailRelay({ secure: true });
   });
 
   /** A relay for mail that keeps what it takes from who logs in. */
   async function mailRelay(options: SMTPServerOptions): Promise<SMTPServer> {
     const server = new SMTPServer({
       ...options,
+      key: readFileSync(role.path('/relay.key')),
+      cert: readFileSync(role.path('/relay.crt')),
       onAuth: (auth, _session, done) =>
         auth.username === 'it@school.example' && auth.password === password
           ? done(null, { user: auth.username })
@@ -257,10 +255,9 @@ describe.skipIf(!has('openssl'))('platform-alert (needs openssl)', () => {
   });
 
   it('smtp:// goes on in TLS before it logs in, and never without', async () => {
-    const [key, cert] = [readFileSync(role.path('/relay.key')), readFileSync(role.path('/relay.crt'))];
     const instead = async (options: SMTPServerOptions): Promise<void> => {
       await new Promise<void>((closed) => relay.close(closed));
-      relay = await mailRelay({ key, cert, ...options });
+      relay = await mailRelay(options);
       mailTo('it@school.example', password, 'smtp');
     };
     await instead({ hideSTARTTLS: true, allowInsecureAuth: true });
